@@ -1,1 +1,7 @@
-//! Placeholder until the room is furnished.
+//! The relay as a library: the parts of the program, and the place where they are wired together.
+
+pub mod clock;
+pub mod config;
+pub mod dns;
+pub mod event;
+pub mod tls;
