@@ -145,8 +145,10 @@ fn distance(left: &str, right: &str) -> usize {
 }
 
 fn export(name: &str, hooks: &[String]) -> TokenStream {
+    // The first line counts as a use, so that a native build does not call the type dead code.
     let mut code = format!(
-        "#[cfg(target_family = \"wasm\")]\nconst _: () = {{\ntype BatonShim = ::baton_sdk::__private::Shim<{name}>;\n"
+        "const _: fn() -> ::baton_sdk::Result<{name}> = <{name} as ::baton_sdk::Plugin>::new;\n\
+         #[cfg(target_family = \"wasm\")]\nconst _: () = {{\ntype BatonShim = ::baton_sdk::__private::Shim<{name}>;\n"
     );
     for hook in hooks {
         let module = format!("::baton_sdk::__private::{hook}");
