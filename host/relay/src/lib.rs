@@ -1,5 +1,6 @@
 //! The relay as a library: the parts of the program, and the place where they are wired together.
 
+pub mod bundled;
 pub mod clock;
 pub mod config;
 pub mod dns;
