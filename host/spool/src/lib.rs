@@ -1,1 +1,78 @@
-//! Placeholder until the room is furnished.
+//! What must be true after a power cut: messages, who still has to get them and when, and what plugins and people remember.
+//!
+//! # The life of a message
+//!
+//! A client ends its data. The relay calls [`Spool::commit`] with an [`Operation::Accept`]: the message, its body and one
+//! entry per recipient are written in one transaction, together with whatever else waited to be written, and synced once.
+//! Only when the commit has returned `Ok` may the client read 250 (I1).
+//!
+//! From then on the entries are found by their due time ([`Snapshot::due_before`]), in small portions: a backlog of a
+//! million entries stays on the disk. Who works on which entry is the relay's affair and known in memory only, so that a
+//! crash means "try again".
+//!
+//! An attempt ends with one [`Operation::Settle`]: each recipient is delivered, failed, deferred to another time or held,
+//! and what follows from that (the bounce, a suppressed address, the history) is in the same transaction. So a recipient is
+//! pending or settled, never both and never neither (I2). With its last entry the message and its body go.
+//!
+//! | entry | in `entries` | in `due` | comes here by | leaves by |
+//! |---|---|---|---|---|
+//! | absent | no | no | delivered, failed, removed | accept |
+//! | queued | yes, 0 attempts | yes | accept; release | settle, hold, remove |
+//! | deferred | yes, attempts | yes | settle; release | settle, hold, remove |
+//! | held | yes, reason | no | accept; settle; hold | release, settle, remove |
+//!
+//! `messages` and `bodies` have a row for exactly those messages that have an entry.
+//!
+//! # When the disk fails
+//!
+//! A commit that fails is not done, as far as anyone is told. The sync may have reached the disk all the same: then the
+//! messages it accepted are removed before anything else when the spool opens again, and a settled entry stays settled (the
+//! caller finds [`Refusal::NoMessage`] and has nothing left to do). The spool opens again by itself at the next call.
+//!
+//! redb is used here and nowhere else. Time and chance are arguments.
+
+mod accept;
+mod backend;
+mod batch;
+mod check;
+mod chunks;
+mod counts;
+mod error;
+mod history;
+mod history_write;
+mod id;
+mod inbox;
+mod kv;
+mod limits;
+mod manage;
+mod message;
+mod operation;
+mod quarantine;
+mod record;
+mod settle;
+mod snapshot;
+mod spool;
+mod suppression;
+mod tables;
+
+pub use check::SetAside;
+pub use counts::Counts;
+pub use error::{Error, Refusal};
+pub use history::{
+    HISTORY_RECIPIENTS_MAX, HistoryEntry, HistoryFilter, HistoryRow, LogPiece, MessageState,
+    NotAState,
+};
+pub use id::{EntryId, IdSource, MessageId, NotAnId};
+pub use kv::{KvRow, KvUsage};
+pub use limits::Limits;
+pub use message::{
+    Entry, EntryState, InboxMessage, LastReply, Message, NewEntry, NewMessage, Origin,
+    PluginVersion, Suppression,
+};
+pub use operation::{Answer, Done, Durability, KvWrite, Operation, Outcome, Settle, Target};
+pub use quarantine::Quarantined;
+pub use snapshot::{Due, Snapshot};
+pub use spool::{OpenReport, Spool};
+
+/// What [`Spool::open_with_backend`] takes.
+pub use redb::StorageBackend;
