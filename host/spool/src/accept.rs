@@ -50,14 +50,18 @@ impl Batch<'_, '_> {
     pub(crate) fn insert_new(&mut self, message: &NewMessage) -> Result<(), Error> {
         let number = message.id.to_u128();
         record::encode_message(message, &mut self.scratch);
-        self.tables.messages.insert(number, self.scratch.as_slice())?;
+        self.tables
+            .messages
+            .insert(number, self.scratch.as_slice())?;
         chunks::put(&mut self.tables.bodies, number, &message.body)?;
         self.counts.add_message(message.body_bytes());
         let mut held = 0;
         for (place, entry) in message.recipients.iter().enumerate() {
             let place = place as u32;
             record::encode_new_entry(entry, &mut self.scratch);
-            self.tables.entries.insert((number, place), self.scratch.as_slice())?;
+            self.tables
+                .entries
+                .insert((number, place), self.scratch.as_slice())?;
             match entry.state {
                 EntryState::Due(due_ms) => {
                     self.tables.due.insert((due_ms, number, place), ())?;
@@ -81,7 +85,9 @@ impl Batch<'_, '_> {
 impl Batch<'_, '_> {
     /// Takes back an accept of a commit that failed and may have reached the disk nevertheless.
     pub(crate) fn unaccept(&mut self, message: MessageId) -> Outcome<()> {
-        let Some(body_bytes) = self.body_bytes(message)? else { return Ok(()) };
+        let Some(body_bytes) = self.body_bytes(message)? else {
+            return Ok(());
+        };
         self.remove(Target::Message(message), 0)?;
         self.forget(message, body_bytes)?;
         self.tables.history.remove(message.to_u128())?;

@@ -26,7 +26,13 @@ pub(crate) fn prepare(dir: &Path) -> io::Result<()> {
 
 fn open_file(dir: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600).open(dir.join(FILE))
+    options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(dir.join(FILE))
 }
 
 pub(crate) fn open(dir: &Path) -> io::Result<Backend> {

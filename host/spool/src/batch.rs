@@ -96,9 +96,11 @@ impl Batch<'_, '_> {
             Operation::Remove { target, at_ms } => self.remove(*target, *at_ms),
             Operation::SetAside { message, reason } => self.set_aside(*message, reason),
             Operation::HistoryPut(entry) => self.history_put(entry),
-            Operation::HistoryAppend { message, at_ms, log } => {
-                self.history_append(*message, *at_ms, log)
-            }
+            Operation::HistoryAppend {
+                message,
+                at_ms,
+                log,
+            } => self.history_append(*message, *at_ms, log),
             Operation::InboxPut(message) => self.inbox_put(message),
             Operation::InboxDelete(message) => self.inbox_delete(*message),
             Operation::InboxClear => self.inbox_clear(),

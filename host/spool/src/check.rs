@@ -56,10 +56,26 @@ impl Findings {
             reason: reason.clone(),
         };
         let mut all = Vec::new();
-        all.extend(self.messages.iter().map(|(id, reason)| row("messages", *id, reason)));
-        all.extend(self.entries.iter().map(|(id, reason)| row("entries", id.message, reason)));
-        all.extend(self.history.iter().map(|(id, reason)| row("history", *id, reason)));
-        all.extend(self.inbox.iter().map(|(id, reason)| row("inbox", *id, reason)));
+        all.extend(
+            self.messages
+                .iter()
+                .map(|(id, reason)| row("messages", *id, reason)),
+        );
+        all.extend(
+            self.entries
+                .iter()
+                .map(|(id, reason)| row("entries", id.message, reason)),
+        );
+        all.extend(
+            self.history
+                .iter()
+                .map(|(id, reason)| row("history", *id, reason)),
+        );
+        all.extend(
+            self.inbox
+                .iter()
+                .map(|(id, reason)| row("inbox", *id, reason)),
+        );
         all
     }
 }
@@ -75,7 +91,9 @@ impl IndexSum {
         mixed = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         mixed ^= mixed >> 29;
         self.0 += 1;
-        self.1 = self.1.wrapping_add(mixed.wrapping_mul(0xbf58_476d_1ce4_e5b9));
+        self.1 = self
+            .1
+            .wrapping_add(mixed.wrapping_mul(0xbf58_476d_1ce4_e5b9));
     }
 }
 
@@ -123,7 +141,9 @@ fn scan_messages(txn: &ReadTransaction, found: &mut Findings) -> Result<IndexSum
                 break;
             }
             let id = EntryId::new(MessageId::from_u128(of), part);
-            found.entries.push((id, "the entry has no message".to_owned()));
+            found
+                .entries
+                .push((id, "the entry has no message".to_owned()));
             entries.next();
         }
         let Some((key, bytes)) = message else { break };
@@ -155,12 +175,16 @@ fn scan_messages(txn: &ReadTransaction, found: &mut Findings) -> Result<IndexSum
                         wanted.add(due_ms, number, part);
                     }
                 }
-                Err(what) => found.entries.push((EntryId::new(id, part), what.to_string())),
+                Err(what) => found
+                    .entries
+                    .push((EntryId::new(id, part), what.to_string())),
             }
         }
         match body_bytes {
             Some(body_bytes) if waiting > 0 => found.counts.add_message(body_bytes),
-            Some(_) => found.messages.push((id, "the message has no entry".to_owned())),
+            Some(_) => found
+                .messages
+                .push((id, "the message has no entry".to_owned())),
             None => {}
         }
     }
@@ -171,7 +195,12 @@ fn scan_messages(txn: &ReadTransaction, found: &mut Findings) -> Result<IndexSum
 pub(crate) fn repair(batch: &mut Batch<'_, '_>, found: &Findings) -> Result<(), Error> {
     for (id, reason) in &found.entries {
         let key = (id.message.to_u128(), id.recipient);
-        if let Some(row) = batch.tables.entries.remove(key)?.map(|row| row.value().to_vec()) {
+        let row = batch
+            .tables
+            .entries
+            .remove(key)?
+            .map(|row| row.value().to_vec());
+        if let Some(row) = row {
             batch.quarantine(ENTRIES.name(), &part_key(key.0, key.1), reason, &row)?;
         }
     }
@@ -182,13 +211,21 @@ pub(crate) fn repair(batch: &mut Batch<'_, '_>, found: &Findings) -> Result<(), 
         }
     }
     for (id, reason) in &found.history {
-        let row = batch.tables.history.remove(id.to_u128())?.map(|row| row.value().to_vec());
+        let row = batch
+            .tables
+            .history
+            .remove(id.to_u128())?
+            .map(|row| row.value().to_vec());
         if let Some(row) = row {
             batch.quarantine(HISTORY.name(), &id.to_u128().to_be_bytes(), reason, &row)?;
         }
     }
     for (id, reason) in &found.inbox {
-        let row = batch.tables.inbox.remove(id.to_u128())?.map(|row| row.value().to_vec());
+        let row = batch
+            .tables
+            .inbox
+            .remove(id.to_u128())?
+            .map(|row| row.value().to_vec());
         if let Some(row) = row {
             batch.quarantine(INBOX.name(), &id.to_u128().to_be_bytes(), reason, &row)?;
         }

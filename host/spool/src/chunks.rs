@@ -53,7 +53,9 @@ pub(crate) fn get(
     number: u128,
 ) -> Result<Option<Bytes>, Error> {
     let mut rows = table.range((number, 0)..=(number, u32::MAX))?;
-    let Some(first) = rows.next() else { return Ok(None) };
+    let Some(first) = rows.next() else {
+        return Ok(None);
+    };
     let first = first?.1;
     let mut joined = BytesMut::from(first.value());
     for row in rows {
@@ -77,7 +79,11 @@ pub(crate) fn disk_bytes(length: u64) -> u64 {
     let pages = |length: u64| (length + overhead).div_ceil(PAGE_BYTES).next_power_of_two();
     let whole = length / CHUNK_BYTES as u64;
     let rest = length % CHUNK_BYTES as u64;
-    let rest_pages = if rest > 0 || whole == 0 { pages(rest) } else { 0 };
+    let rest_pages = if rest > 0 || whole == 0 {
+        pages(rest)
+    } else {
+        0
+    };
     (whole * pages(CHUNK_BYTES as u64) + rest_pages) * PAGE_BYTES
 }
 

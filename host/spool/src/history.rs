@@ -73,13 +73,18 @@ impl std::str::FromStr for MessageState {
     type Err = NotAState;
 
     fn from_str(text: &str) -> Result<Self, NotAState> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(NotAState)
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or(NotAState)
     }
 }
 
 /// The text names no [`MessageState`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a state: queued, deferred, held, delivered, failed, partial, removed, rejected or discarded is expected")]
+#[error(
+    "not a state: queued, deferred, held, delivered, failed, partial, removed, rejected or discarded is expected"
+)]
 pub struct NotAState;
 
 /// One row of the history.
@@ -152,13 +157,19 @@ impl HistoryFilter {
     /// Whether a row passes.
     pub fn admits(&self, row: &HistoryRow) -> bool {
         let contains = |mailbox: &Mailbox, part: &String| {
-            mailbox.to_string().to_lowercase().contains(&part.to_lowercase())
+            mailbox
+                .to_string()
+                .to_lowercase()
+                .contains(&part.to_lowercase())
         };
         self.state.is_none_or(|state| state == row.state)
-            && self.sender.as_ref().is_none_or(|part| match row.sender.mailbox() {
-                Some(mailbox) => contains(mailbox, part),
-                None => part.is_empty() || part == "<>",
-            })
+            && self
+                .sender
+                .as_ref()
+                .is_none_or(|part| match row.sender.mailbox() {
+                    Some(mailbox) => contains(mailbox, part),
+                    None => part.is_empty() || part == "<>",
+                })
             && self
                 .recipient
                 .as_ref()

@@ -26,7 +26,10 @@ pub(crate) struct Change {
 
 impl Change {
     pub(crate) fn at(at_ms: u64) -> Self {
-        Self { at_ms, ..Self::default() }
+        Self {
+            at_ms,
+            ..Self::default()
+        }
     }
 
     fn apply(&self, row: &mut HistoryRow) {
@@ -63,7 +66,9 @@ impl Batch<'_, '_> {
                 changed_ms: message.received_ms,
                 state,
                 sender: message.sender.clone(),
-                recipients: recipients.map(|entry| entry.recipient.address.clone()).collect(),
+                recipients: recipients
+                    .map(|entry| entry.recipient.address.clone())
+                    .collect(),
                 recipients_total: total,
                 pending: total,
                 delivered: 0,
@@ -95,7 +100,11 @@ impl Batch<'_, '_> {
         let at_ms = row.received_ms;
         self.log_append(&mut row, at_ms, trace)?;
         record::encode_history(&row, &mut self.scratch);
-        let old = self.tables.history.insert(number, self.scratch.as_slice())?.is_some();
+        let old = self
+            .tables
+            .history
+            .insert(number, self.scratch.as_slice())?
+            .is_some();
         if old {
             // A second life under one name: pieces beyond the new ones belong to the first.
             let mut place = row.log_pieces;
@@ -106,7 +115,12 @@ impl Batch<'_, '_> {
         Ok(())
     }
 
-    pub(crate) fn history_append(&mut self, message: MessageId, at_ms: u64, log: &Bytes) -> Outcome {
+    pub(crate) fn history_append(
+        &mut self,
+        message: MessageId,
+        at_ms: u64,
+        log: &Bytes,
+    ) -> Outcome {
         self.history_change(message, Change::at(at_ms), std::slice::from_ref(log))?;
         Ok(Done::Done)
     }
@@ -133,7 +147,9 @@ impl Batch<'_, '_> {
             self.log_append(&mut row, at_ms, piece)?;
         }
         record::encode_history(&row, &mut self.scratch);
-        self.tables.history.insert(number, self.scratch.as_slice())?;
+        self.tables
+            .history
+            .insert(number, self.scratch.as_slice())?;
         Ok(())
     }
 
@@ -145,7 +161,9 @@ impl Batch<'_, '_> {
         }
         record::encode_log(at_ms, piece, &mut self.scratch);
         let key = (row.id.to_u128(), row.log_pieces);
-        self.tables.history_log.insert(key, self.scratch.as_slice())?;
+        self.tables
+            .history_log
+            .insert(key, self.scratch.as_slice())?;
         row.log_bytes = total;
         row.log_pieces += 1;
         Ok(())
@@ -153,7 +171,10 @@ impl Batch<'_, '_> {
 
     pub(crate) fn prune_history(&mut self) -> Result<(), Error> {
         let tables = &mut self.tables;
-        let over = tables.history.len()?.saturating_sub(self.limits.history_messages_max);
+        let over = tables
+            .history
+            .len()?
+            .saturating_sub(self.limits.history_messages_max);
         for _ in 0..over {
             let Some(number) = tables.history.pop_first()?.map(|(key, _)| key.value()) else {
                 break;

@@ -100,7 +100,11 @@ impl IdSource {
     /// The next id: of this time and chance, or the successor of the last one where that would not sort after it.
     pub fn next(&mut self, unix_ms: u64, random: u128) -> MessageId {
         let fresh = MessageId::new(unix_ms, random).0;
-        self.last = if fresh > self.last { fresh } else { self.last.saturating_add(1) };
+        self.last = if fresh > self.last {
+            fresh
+        } else {
+            self.last.saturating_add(1)
+        };
         MessageId(self.last)
     }
 }
@@ -141,7 +145,10 @@ impl FromStr for EntryId {
         if recipient.is_empty() || !recipient.bytes().all(|b| b.is_ascii_digit()) {
             return Err(NotAnId);
         }
-        Ok(Self { message: message.parse()?, recipient: recipient.parse().map_err(|_| NotAnId)? })
+        Ok(Self {
+            message: message.parse()?,
+            recipient: recipient.parse().map_err(|_| NotAnId)?,
+        })
     }
 }
 
@@ -168,7 +175,13 @@ mod tests {
 
     #[test]
     fn what_is_not_an_id_is_refused() {
-        for text in ["", "0", "0000000000000000000000000l", "80000000000000000000000000", "A0000000000000000000000000"] {
+        for text in [
+            "",
+            "0",
+            "0000000000000000000000000l",
+            "80000000000000000000000000",
+            "A0000000000000000000000000",
+        ] {
             assert_eq!(text.parse::<MessageId>(), Err(NotAnId), "{text}");
         }
         assert!("00000000000000000000000000.+1".parse::<EntryId>().is_err());

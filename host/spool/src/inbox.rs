@@ -49,7 +49,10 @@ impl Batch<'_, '_> {
 
     pub(crate) fn prune_inbox(&mut self) -> Result<(), Error> {
         let tables = &mut self.tables;
-        let over = tables.inbox.len()?.saturating_sub(self.limits.inbox_messages_max);
+        let over = tables
+            .inbox
+            .len()?
+            .saturating_sub(self.limits.inbox_messages_max);
         for _ in 0..over {
             let Some(number) = tables.inbox.pop_first()?.map(|(key, _)| key.value()) else {
                 break;

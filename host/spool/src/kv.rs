@@ -47,7 +47,12 @@ impl Batch<'_, '_> {
     }
 
     fn kv_write(&mut self, write: &KvWrite) -> Result<(), Error> {
-        let KvWrite { namespace, key, value, expires_ms } = write;
+        let KvWrite {
+            namespace,
+            key,
+            value,
+            expires_ms,
+        } = write;
         let old = match value {
             Some(value) => {
                 record::encode_kv(value, *expires_ms, &mut self.scratch);
@@ -58,10 +63,14 @@ impl Batch<'_, '_> {
             None => self.kv_take(namespace, key)?,
         };
         if let Some((_, Some(expires_ms))) = old {
-            self.tables.kv_expiry.remove((expires_ms, namespace.as_str(), &key[..]))?;
+            self.tables
+                .kv_expiry
+                .remove((expires_ms, namespace.as_str(), &key[..]))?;
         }
         if let (Some(_), Some(expires_ms)) = (value, expires_ms) {
-            self.tables.kv_expiry.insert((*expires_ms, namespace.as_str(), &key[..]), ())?;
+            self.tables
+                .kv_expiry
+                .insert((*expires_ms, namespace.as_str(), &key[..]), ())?;
         }
         let key_bytes = key.len() as u64;
         let less = old.map(|(bytes, _)| bytes + key_bytes);
@@ -70,7 +79,11 @@ impl Batch<'_, '_> {
     }
 
     /// Removes a row; gives its length and expiry.
-    fn kv_take(&mut self, namespace: &str, key: &[u8]) -> Result<Option<(u64, Option<u64>)>, Error> {
+    fn kv_take(
+        &mut self,
+        namespace: &str,
+        key: &[u8],
+    ) -> Result<Option<(u64, Option<u64>)>, Error> {
         let old = self.tables.kv.remove((namespace, key))?;
         Ok(old.map(|old| weigh(old.value())))
     }
@@ -111,7 +124,11 @@ impl Batch<'_, '_> {
 
     fn kv_sweep(&mut self, now_ms: u64, rows_max: u32) -> Result<u64, Error> {
         let mut expired = Vec::new();
-        for row in self.tables.kv_expiry.range(..(now_ms.saturating_add(1), "", &[][..]))? {
+        for row in self
+            .tables
+            .kv_expiry
+            .range(..(now_ms.saturating_add(1), "", &[][..]))?
+        {
             if expired.len() == rows_max as usize {
                 break;
             }
@@ -120,7 +137,9 @@ impl Batch<'_, '_> {
             expired.push((at_ms, namespace.to_owned(), key.to_vec()));
         }
         for (at_ms, namespace, key) in &expired {
-            self.tables.kv_expiry.remove((*at_ms, namespace.as_str(), key.as_slice()))?;
+            self.tables
+                .kv_expiry
+                .remove((*at_ms, namespace.as_str(), key.as_slice()))?;
             if let Some((bytes, _)) = self.kv_take(namespace, key)? {
                 self.kv_count(namespace, Some(bytes + key.len() as u64), None)?;
             }

@@ -14,7 +14,9 @@ use crate::settle::due_of;
 
 impl Batch<'_, '_> {
     pub(crate) fn hold(&mut self, target: Target, reason: &str) -> Outcome {
-        self.restate(target, MessageState::Held, |_| Some(EntryState::Held(reason.to_owned())))
+        self.restate(target, MessageState::Held, |_| {
+            Some(EntryState::Held(reason.to_owned()))
+        })
     }
 
     pub(crate) fn release(&mut self, target: Target, due_ms: u64) -> Outcome {
@@ -41,7 +43,10 @@ impl Batch<'_, '_> {
         if !self.has_entries(message)? {
             self.forget(message, body_bytes)?;
         }
-        let change = Change { removed: entries.len() as u32, ..Change::at(at_ms) };
+        let change = Change {
+            removed: entries.len() as u32,
+            ..Change::at(at_ms)
+        };
         self.history_change(message, change, &[])?;
         Ok(Done::Changed(entries.len() as u64))
     }
@@ -70,8 +75,15 @@ impl Batch<'_, '_> {
         if !changed.is_empty() {
             let deferred = shown == MessageState::Queued
                 && changed.iter().any(|(entry, _)| entry.attempts > 0);
-            let shown = if deferred { MessageState::Deferred } else { shown };
-            let change = Change { state: Some(shown), ..Change::default() };
+            let shown = if deferred {
+                MessageState::Deferred
+            } else {
+                shown
+            };
+            let change = Change {
+                state: Some(shown),
+                ..Change::default()
+            };
             self.history_change(target.message(), change, &[])?;
         }
         Ok(Done::Changed(changed.len() as u64))

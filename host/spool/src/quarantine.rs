@@ -41,8 +41,14 @@ pub(crate) fn part_key(number: u128, part: u32) -> [u8; 20] {
 impl Batch<'_, '_> {
     pub(crate) fn set_aside(&mut self, message: MessageId, reason: &str) -> Outcome {
         let number = message.to_u128();
-        let row = self.tables.messages.remove(number)?.map(|row| row.value().to_vec());
-        let size = row.as_deref().map(|row| record::decode_message_size(row).unwrap_or_default());
+        let row = self
+            .tables
+            .messages
+            .remove(number)?
+            .map(|row| row.value().to_vec());
+        let size = row
+            .as_deref()
+            .map(|row| record::decode_message_size(row).unwrap_or_default());
         if let Some(row) = &row {
             self.quarantine(MESSAGES.name(), &number.to_be_bytes(), reason, row)?;
         }
@@ -81,13 +87,17 @@ impl Batch<'_, '_> {
         bytes: &[u8],
     ) -> Result<(), Error> {
         record::encode_quarantine(reason, bytes, &mut self.scratch);
-        self.tables.quarantine.insert((table, key), self.scratch.as_slice())?;
+        self.tables
+            .quarantine
+            .insert((table, key), self.scratch.as_slice())?;
         Ok(())
     }
 
     /// Removes every due row of an entry whose due time is unknown.
     pub(crate) fn forget_due(&mut self, number: u128, part: u32) -> Result<(), Error> {
-        self.tables.due.retain(|(_, n, p), ()| (n, p) != (number, part))?;
+        self.tables
+            .due
+            .retain(|(_, n, p), ()| (n, p) != (number, part))?;
         Ok(())
     }
 

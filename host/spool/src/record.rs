@@ -15,8 +15,8 @@ pub(crate) use message::{
     encode_message, encode_new_entry,
 };
 pub(crate) use other::{
-    KvValue, decode_inbox, decode_kv, decode_log, decode_quarantine, decode_suppression,
-    encode_inbox, encode_kv, encode_log, encode_quarantine, encode_suppression,
+    decode_inbox, decode_kv, decode_log, decode_quarantine, decode_suppression, encode_inbox,
+    encode_kv, encode_log, encode_quarantine, encode_suppression,
 };
 
 use serde::{Deserialize, Serialize};
@@ -58,13 +58,19 @@ fn version(bytes: &[u8]) -> Read<(u8, &[u8])> {
 }
 
 fn unknown<T>(version: u8) -> Read<T> {
-    Err(Unreadable(format!("version {version} of this record is not known")))
+    Err(Unreadable(format!(
+        "version {version} of this record is not known"
+    )))
 }
 
 /// Reads a record to its last byte: what is left over is damage too.
 fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Read<T> {
     let (record, rest) = postcard::take_from_bytes(bytes)?;
-    if rest.is_empty() { Ok(record) } else { Err(Unreadable::new("bytes after the end")) }
+    if rest.is_empty() {
+        Ok(record)
+    } else {
+        Err(Unreadable::new("bytes after the end"))
+    }
 }
 
 /// Byte strings as one piece rather than a sequence of numbers. The same on disk, and many times as fast.

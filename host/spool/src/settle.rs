@@ -88,11 +88,23 @@ impl Batch<'_, '_> {
                 let id = EntryId::new(settle.message, *recipient);
                 let entry = record::decode_entry(id, row.value()).map_err(unreadable)?;
                 let (due_ms, attempts) = (due_of(&entry.state), entry.attempts);
-                Waiting { recipient: *recipient, outcome, due_ms, attempts, entry: Some(entry) }
+                Waiting {
+                    recipient: *recipient,
+                    outcome,
+                    due_ms,
+                    attempts,
+                    entry: Some(entry),
+                }
             } else {
                 let (due_ms, attempts) =
                     record::decode_entry_due(row.value()).map_err(unreadable)?;
-                Waiting { recipient: *recipient, outcome, due_ms, attempts, entry: None }
+                Waiting {
+                    recipient: *recipient,
+                    outcome,
+                    due_ms,
+                    attempts,
+                    entry: None,
+                }
             });
         }
         Ok((waiting, missing))
@@ -104,7 +116,13 @@ impl Batch<'_, '_> {
         waiting: Waiting<'_>,
         change: &mut Change,
     ) -> Result<(), Error> {
-        let Waiting { recipient, outcome, due_ms, attempts, entry } = waiting;
+        let Waiting {
+            recipient,
+            outcome,
+            due_ms,
+            attempts,
+            entry,
+        } = waiting;
         let key = EntryId::new(message, recipient);
         match (outcome, entry) {
             (Outcome::Delivered, _) => {
@@ -115,7 +133,15 @@ impl Batch<'_, '_> {
                 change.failed += 1;
                 self.drop_entry(key, due_ms, attempts)?;
             }
-            (Outcome::Deferred { due_ms: next, attempts: count, last, notes }, Some(mut entry)) => {
+            (
+                Outcome::Deferred {
+                    due_ms: next,
+                    attempts: count,
+                    last,
+                    notes,
+                },
+                Some(mut entry),
+            ) => {
                 change.state = Some(MessageState::Deferred);
                 entry.state = EntryState::Due(*next);
                 entry.attempts = *count;
@@ -123,7 +149,15 @@ impl Batch<'_, '_> {
                 entry.notes = notes.clone().unwrap_or(entry.notes);
                 self.rewrite_entry(&entry, due_ms, attempts)?;
             }
-            (Outcome::Held { reason, attempts: count, last, notes }, Some(mut entry)) => {
+            (
+                Outcome::Held {
+                    reason,
+                    attempts: count,
+                    last,
+                    notes,
+                },
+                Some(mut entry),
+            ) => {
                 change.state = Some(MessageState::Held);
                 entry.state = EntryState::Held(reason.clone());
                 entry.attempts = *count;
@@ -161,7 +195,9 @@ impl Batch<'_, '_> {
     ) -> Result<(), Error> {
         let (number, place) = (entry.id.message.to_u128(), entry.id.recipient);
         record::encode_entry(entry, &mut self.scratch);
-        self.tables.entries.insert((number, place), self.scratch.as_slice())?;
+        self.tables
+            .entries
+            .insert((number, place), self.scratch.as_slice())?;
         let next = due_of(&entry.state);
         if next != due_ms {
             if let Some(due_ms) = due_ms {
@@ -178,7 +214,12 @@ impl Batch<'_, '_> {
 
     pub(crate) fn has_entries(&self, message: MessageId) -> Result<bool, Error> {
         let number = message.to_u128();
-        Ok(self.tables.entries.range((number, 0)..=(number, u32::MAX))?.next().is_some())
+        Ok(self
+            .tables
+            .entries
+            .range((number, 0)..=(number, u32::MAX))?
+            .next()
+            .is_some())
     }
 
     /// Removes message and body once no entry is left.

@@ -29,11 +29,18 @@ pub struct Due {
 
 impl Due {
     fn key(self) -> (u64, u128, u32) {
-        (self.due_ms, self.entry.message.to_u128(), self.entry.recipient)
+        (
+            self.due_ms,
+            self.entry.message.to_u128(),
+            self.entry.recipient,
+        )
     }
 
     fn of((due_ms, number, part): (u64, u128, u32)) -> Self {
-        Self { due_ms, entry: EntryId::new(MessageId::from_u128(number), part) }
+        Self {
+            due_ms,
+            entry: EntryId::new(MessageId::from_u128(number), part),
+        }
     }
 }
 
@@ -74,14 +81,19 @@ impl Snapshot {
     pub fn next_due(&self, after: Option<Due>) -> Result<Option<Due>, Error> {
         use std::ops::Bound::{Excluded, Unbounded};
         let first = after.map_or(Unbounded, |due| Excluded(due.key()));
-        let row = self.table(DUE)?.range::<(u64, u128, u32)>((first, Unbounded))?.next();
+        let row = self
+            .table(DUE)?
+            .range::<(u64, u128, u32)>((first, Unbounded))?
+            .next();
         Ok(row.transpose()?.map(|(key, _)| Due::of(key.value())))
     }
 
     /// A message that waits; none if it does not.
     pub fn message(&self, id: MessageId) -> Result<Option<Message>, Error> {
         match self.table(MESSAGES)?.get(id.to_u128())? {
-            Some(row) => record::decode_message(id, row.value()).map(Some).map_err(unreadable(id)),
+            Some(row) => record::decode_message(id, row.value())
+                .map(Some)
+                .map_err(unreadable(id)),
             None => Ok(None),
         }
     }
@@ -108,7 +120,9 @@ impl Snapshot {
     /// # Errors
     /// [`Error::Unreadable`] if they are not as many as were written.
     pub fn body(&self, id: MessageId) -> Result<Option<Bytes>, Error> {
-        let Some(row) = self.table(MESSAGES)?.get(id.to_u128())? else { return Ok(None) };
+        let Some(row) = self.table(MESSAGES)?.get(id.to_u128())? else {
+            return Ok(None);
+        };
         let length = record::decode_message_size(row.value()).map_err(unreadable(id))?;
         match chunks::get(&self.table(BODIES)?, id.to_u128())? {
             Some(body) if body.len() as u64 == length => Ok(Some(body)),
@@ -119,10 +133,13 @@ impl Snapshot {
 
     /// An entry that waits; none if it does not.
     pub fn entry(&self, id: EntryId) -> Result<Option<Entry>, Error> {
-        match self.table(ENTRIES)?.get((id.message.to_u128(), id.recipient))? {
-            Some(row) => {
-                record::decode_entry(id, row.value()).map(Some).map_err(unreadable(id.message))
-            }
+        match self
+            .table(ENTRIES)?
+            .get((id.message.to_u128(), id.recipient))?
+        {
+            Some(row) => record::decode_entry(id, row.value())
+                .map(Some)
+                .map_err(unreadable(id.message)),
             None => Ok(None),
         }
     }
@@ -131,7 +148,10 @@ impl Snapshot {
     pub fn entries_of(&self, message: MessageId) -> Result<Vec<Entry>, Error> {
         let number = message.to_u128();
         let mut entries = Vec::new();
-        for row in self.table(ENTRIES)?.range((number, 0)..=(number, u32::MAX))? {
+        for row in self
+            .table(ENTRIES)?
+            .range((number, 0)..=(number, u32::MAX))?
+        {
             let (key, bytes) = row?;
             let id = EntryId::new(message, key.value().1);
             entries.push(record::decode_entry(id, bytes.value()).map_err(unreadable(message))?);
@@ -142,9 +162,14 @@ impl Snapshot {
     /// Waiting entries behind `after`, oldest message first, at most `limit`. Those that cannot be read are left out.
     pub fn entries(&self, after: Option<EntryId>, limit: usize) -> Result<Vec<Entry>, Error> {
         use std::ops::Bound::{Excluded, Unbounded};
-        let first = after.map_or(Unbounded, |id| Excluded((id.message.to_u128(), id.recipient)));
+        let first = after.map_or(Unbounded, |id| {
+            Excluded((id.message.to_u128(), id.recipient))
+        });
         let mut entries = Vec::new();
-        for row in self.table(ENTRIES)?.range::<(u128, u32)>((first, Unbounded))? {
+        for row in self
+            .table(ENTRIES)?
+            .range::<(u128, u32)>((first, Unbounded))?
+        {
             if entries.len() == limit {
                 break;
             }
@@ -164,5 +189,8 @@ impl std::fmt::Debug for Snapshot {
 }
 
 fn unreadable(message: MessageId) -> impl Fn(Unreadable) -> Error {
-    move |what| Error::Unreadable { message, reason: what.to_string() }
+    move |what| Error::Unreadable {
+        message,
+        reason: what.to_string(),
+    }
 }

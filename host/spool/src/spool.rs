@@ -117,7 +117,13 @@ impl Spool {
         self.revive(&mut writer)?;
         let mut accepted = Vec::new();
         let done = self.with_database(|database| {
-            self.run(database, &mut writer.scratch, operations, durability, &mut accepted)
+            self.run(
+                database,
+                &mut writer.scratch,
+                operations,
+                durability,
+                &mut accepted,
+            )
         });
         match done {
             Ok((answers, counts)) => {
@@ -174,7 +180,10 @@ impl Spool {
 
     /// What accepts of this batch may take from the disk.
     fn room_bytes(&self, operations: &[Operation]) -> u64 {
-        if !operations.iter().any(|operation| matches!(operation, Operation::Accept(_))) {
+        if !operations
+            .iter()
+            .any(|operation| matches!(operation, Operation::Accept(_)))
+        {
             return 0;
         }
         // A disk that does not say how full it is will say so when it is written to.
@@ -184,7 +193,12 @@ impl Spool {
 
     /// The spool as it is now: later commits do not show. To be dropped soon, since it keeps what is removed on the disk.
     pub fn snapshot(&self) -> Result<Snapshot, Error> {
-        if self.database.read().unwrap_or_else(PoisonError::into_inner).is_none() {
+        if self
+            .database
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_none()
+        {
             self.revive(&mut lock(&self.writer))?;
         }
         self.with_database(|database| Ok(Snapshot::new(database.begin_read()?)))
@@ -207,22 +221,33 @@ impl Spool {
 
     /// Closes it, eventual commits included, so that the next open need not look at every page.
     pub fn close(self) -> Result<(), Error> {
-        let database = self.database.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let database = self
+            .database
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         database.map_or(Ok(()), |database| Ok(database.close()?))
     }
 
     /// Runs `work` on the open database. A panic inside redb (a page that is not what it was) becomes an error.
-    fn with_database<T>(&self, work: impl FnOnce(&Database) -> Result<T, Error>) -> Result<T, Error> {
+    fn with_database<T>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let Some(database) = database.as_ref() else {
             return Err(Error::Io("the spool was closed after a failure".to_owned()));
         };
-        catch_unwind(AssertUnwindSafe(|| work(database))).unwrap_or_else(|panic| Err(panicked(&*panic)))
+        catch_unwind(AssertUnwindSafe(|| work(database)))
+            .unwrap_or_else(|panic| Err(panicked(&*panic)))
     }
 
     /// After a failure redb refuses everything until it is opened again, which the next call does.
     fn collapse(&self, writer: &mut Writer, error: &Error) {
-        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        let database = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         // Closing what has failed may fail again, in any manner.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
         writer.trouble = Some(error.to_string());
@@ -230,7 +255,12 @@ impl Spool {
     }
 
     fn revive(&self, writer: &mut Writer) -> Result<(), Error> {
-        if self.database.read().unwrap_or_else(PoisonError::into_inner).is_some() {
+        if self
+            .database
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+        {
             return Ok(());
         }
         let free = (self.free_bytes)().unwrap_or(u64::MAX);
@@ -248,7 +278,10 @@ impl Spool {
         let opened = catch_unwind(AssertUnwindSafe(|| self.build(writer)));
         let (database, report) = opened.unwrap_or_else(|panic| Err(panicked(&*panic)))?;
         *lock(&self.counts) = report.counts;
-        *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
+        *self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(database);
         writer.in_doubt.clear();
         writer.trouble = None;
         writer.was_full = false;
@@ -274,10 +307,14 @@ impl Spool {
             counts: found.counts,
         };
         if !found.is_clean() {
-            self.edit(&database, &mut writer.scratch, |batch| check::repair(batch, &found))?;
+            self.edit(&database, &mut writer.scratch, |batch| {
+                check::repair(batch, &found)
+            })?;
             found = check::scan(&database)?;
             if !found.is_clean() {
-                return Err(Error::Corrupt("the spool does not stay repaired".to_owned()));
+                return Err(Error::Corrupt(
+                    "the spool does not stay repaired".to_owned(),
+                ));
             }
             report.counts = found.counts;
         }
@@ -292,7 +329,10 @@ impl Spool {
             Err(error) => return Err(error.into()),
         };
         match found {
-            Some(found) if found > FORMAT => Err(Error::Version { found, supported: FORMAT }),
+            Some(found) if found > FORMAT => Err(Error::Version {
+                found,
+                supported: FORMAT,
+            }),
             Some(_) => Ok(false),
             None => {
                 let txn = database.begin_write()?;
@@ -343,7 +383,9 @@ impl Spool {
 
 impl std::fmt::Debug for Spool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Spool").field("counts", &self.counts()).finish_non_exhaustive()
+        f.debug_struct("Spool")
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
     }
 }
 

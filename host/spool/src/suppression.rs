@@ -19,7 +19,10 @@ impl Batch<'_, '_> {
         let account = row.account.as_deref().unwrap_or("");
         let address = key_of(&row.address);
         record::encode_suppression(row, &mut self.scratch);
-        let old = self.tables.suppression.insert((account, address.as_str()), &*self.scratch)?;
+        let old = self
+            .tables
+            .suppression
+            .insert((account, address.as_str()), &*self.scratch)?;
         let old = old.and_then(|old| record::decode_suppression(old.value()).ok());
         self.suppression_unexpire(account, &address, old)?;
         if let Some(expires_ms) = row.expires_ms {
@@ -36,7 +39,10 @@ impl Batch<'_, '_> {
     ) -> Outcome {
         let account = account.unwrap_or("");
         let address = key_of(address);
-        let old = self.tables.suppression.remove((account, address.as_str()))?;
+        let old = self
+            .tables
+            .suppression
+            .remove((account, address.as_str()))?;
         let there = old.is_some();
         let old = old.and_then(|old| record::decode_suppression(old.value()).ok());
         self.suppression_unexpire(account, &address, old)?;
@@ -50,7 +56,9 @@ impl Batch<'_, '_> {
         old: Option<Suppression>,
     ) -> Result<(), Error> {
         if let Some(expires_ms) = old.and_then(|old| old.expires_ms) {
-            self.tables.suppression_expiry.remove((expires_ms, account, address))?;
+            self.tables
+                .suppression_expiry
+                .remove((expires_ms, account, address))?;
         }
         Ok(())
     }
@@ -58,14 +66,21 @@ impl Batch<'_, '_> {
     pub(crate) fn suppression_sweep(&mut self, now_ms: u64, rows_max: u32) -> Result<u64, Error> {
         let mut expired = Vec::new();
         let past = ..(now_ms.saturating_add(1), "", "");
-        for row in self.tables.suppression_expiry.range(past)?.take(rows_max as usize) {
+        for row in self
+            .tables
+            .suppression_expiry
+            .range(past)?
+            .take(rows_max as usize)
+        {
             let (key, _) = row?;
             let (at_ms, account, address) = key.value();
             expired.push((at_ms, account.to_owned(), address.to_owned()));
         }
         for (at_ms, account, address) in &expired {
             let (account, address) = (account.as_str(), address.as_str());
-            self.tables.suppression_expiry.remove((*at_ms, account, address))?;
+            self.tables
+                .suppression_expiry
+                .remove((*at_ms, account, address))?;
             self.tables.suppression.remove((account, address))?;
         }
         Ok(expired.len() as u64)

@@ -13,7 +13,10 @@ pub(super) struct MailboxV1<'a> {
 
 impl<'a> MailboxV1<'a> {
     pub(super) fn of(mailbox: &'a Mailbox) -> Self {
-        Self { local: mailbox.local(), domain: mailbox.domain().as_str() }
+        Self {
+            local: mailbox.local(),
+            domain: mailbox.domain().as_str(),
+        }
     }
 
     pub(super) fn of_path(path: &'a ReversePath) -> Option<Self> {
@@ -26,7 +29,9 @@ impl<'a> MailboxV1<'a> {
     }
 
     pub(super) fn read_path(path: Option<Self>) -> Read<ReversePath> {
-        Ok(ReversePath::from(path.map(|mailbox| mailbox.read()).transpose()?))
+        Ok(ReversePath::from(
+            path.map(|mailbox| mailbox.read()).transpose()?,
+        ))
     }
 }
 
@@ -38,7 +43,13 @@ pub(super) struct ParameterV1<'a> {
 
 impl<'a> ParameterV1<'a> {
     pub(super) fn all(parameters: &'a [Parameter]) -> Vec<Self> {
-        parameters.iter().map(|p| Self { keyword: p.keyword(), value: p.value() }).collect()
+        parameters
+            .iter()
+            .map(|p| Self {
+                keyword: p.keyword(),
+                value: p.value(),
+            })
+            .collect()
     }
 
     pub(super) fn read_all(parameters: Vec<Self>) -> Read<Vec<Parameter>> {

@@ -52,7 +52,9 @@ macro_rules! same_states {
         }
     };
 }
-same_states!(Queued, Deferred, Held, Delivered, Failed, Partial, Removed, Rejected, Discarded);
+same_states!(
+    Queued, Deferred, Held, Delivered, Failed, Partial, Removed, Rejected, Discarded
+);
 
 pub(crate) fn encode_history(row: &HistoryRow, into: &mut Vec<u8>) {
     let record = HistoryV1 {
@@ -86,7 +88,11 @@ pub(crate) fn decode_history(id: MessageId, bytes: &[u8]) -> Read<HistoryRow> {
         changed_ms: record.changed_ms,
         state: read_state(record.state),
         sender: MailboxV1::read_path(record.sender)?,
-        recipients: record.recipients.iter().map(MailboxV1::read).collect::<Read<_>>()?,
+        recipients: record
+            .recipients
+            .iter()
+            .map(MailboxV1::read)
+            .collect::<Read<_>>()?,
         recipients_total: record.recipients_total,
         pending: record.pending,
         delivered: record.delivered,

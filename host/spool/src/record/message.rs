@@ -90,8 +90,16 @@ pub(crate) fn encode_message(message: &NewMessage, into: &mut Vec<u8>) {
             tls: origin.tls.as_deref(),
             account: origin.account.as_deref(),
         },
-        tags: message.tags.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
-        plugins: message.plugins.iter().map(|p| (p.name.as_str(), p.digest.as_str())).collect(),
+        tags: message
+            .tags
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect(),
+        plugins: message
+            .plugins
+            .iter()
+            .map(|p| (p.name.as_str(), p.digest.as_str()))
+            .collect(),
         subject: message.subject.as_deref(),
         meta: &message.meta,
     };
@@ -120,11 +128,18 @@ pub(crate) fn decode_message(id: MessageId, bytes: &[u8]) -> Read<Message> {
             tls: text(record.origin.tls),
             account: text(record.origin.account),
         },
-        tags: record.tags.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+        tags: record
+            .tags
+            .into_iter()
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .collect(),
         plugins: record
             .plugins
             .into_iter()
-            .map(|(name, digest)| PluginVersion { name: name.to_owned(), digest: digest.to_owned() })
+            .map(|(name, digest)| PluginVersion {
+                name: name.to_owned(),
+                digest: digest.to_owned(),
+            })
             .collect(),
         subject: text(record.subject),
         meta: Bytes::copy_from_slice(record.meta),

@@ -25,7 +25,10 @@ pub(crate) fn decode_log(bytes: &[u8]) -> Read<LogPiece> {
         (1, rest) => read(rest)?,
         (other, _) => return unknown(other),
     };
-    Ok(LogPiece { at_ms: record.at_ms, bytes: Bytes::copy_from_slice(record.bytes) })
+    Ok(LogPiece {
+        at_ms: record.at_ms,
+        bytes: Bytes::copy_from_slice(record.bytes),
+    })
 }
 
 #[derive(Serialize, Deserialize)]
@@ -62,7 +65,11 @@ pub(crate) fn decode_inbox(id: MessageId, bytes: &[u8]) -> Read<InboxMessage> {
         id,
         received_ms: record.received_ms,
         sender: MailboxV1::read_path(record.sender)?,
-        recipients: record.recipients.iter().map(MailboxV1::read).collect::<Read<_>>()?,
+        recipients: record
+            .recipients
+            .iter()
+            .map(MailboxV1::read)
+            .collect::<Read<_>>()?,
         subject: record.subject.map(str::to_owned),
         meta: Bytes::copy_from_slice(record.meta),
         raw: Vec::new(),

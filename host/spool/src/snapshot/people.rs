@@ -19,7 +19,9 @@ impl Snapshot {
     /// What is remembered of a message.
     pub fn history(&self, id: MessageId) -> Result<Option<HistoryRow>, Error> {
         match self.table(HISTORY)?.get(id.to_u128())? {
-            Some(row) => record::decode_history(id, row.value()).map(Some).map_err(unreadable(id)),
+            Some(row) => record::decode_history(id, row.value())
+                .map(Some)
+                .map_err(unreadable(id)),
             None => Ok(None),
         }
     }
@@ -28,7 +30,10 @@ impl Snapshot {
     pub fn history_log(&self, id: MessageId) -> Result<Vec<LogPiece>, Error> {
         let number = id.to_u128();
         let mut pieces = Vec::new();
-        for row in self.table(HISTORY_LOG)?.range((number, 0)..=(number, u32::MAX))? {
+        for row in self
+            .table(HISTORY_LOG)?
+            .range((number, 0)..=(number, u32::MAX))?
+        {
             pieces.push(record::decode_log(row?.1.value()).map_err(unreadable(id))?);
         }
         Ok(pieces)
@@ -43,7 +48,9 @@ impl Snapshot {
     ) -> Result<Vec<HistoryRow>, Error> {
         let table = self.table(HISTORY)?;
         let rows = newest_first(&table, before, |id, bytes| {
-            record::decode_history(id, bytes).ok().filter(|row| filter.admits(row))
+            record::decode_history(id, bytes)
+                .ok()
+                .filter(|row| filter.admits(row))
         });
         rows.take(limit).collect()
     }
@@ -60,7 +67,9 @@ impl Snapshot {
         limit: usize,
     ) -> Result<Vec<InboxMessage>, Error> {
         let table = self.table(INBOX)?;
-        let rows = newest_first(&table, before, |id, bytes| record::decode_inbox(id, bytes).ok());
+        let rows = newest_first(&table, before, |id, bytes| {
+            record::decode_inbox(id, bytes).ok()
+        });
         rows.take(limit).collect()
     }
 
@@ -72,7 +81,9 @@ impl Snapshot {
     /// One captured message, without its bytes.
     pub fn inbox(&self, id: MessageId) -> Result<Option<InboxMessage>, Error> {
         match self.table(INBOX)?.get(id.to_u128())? {
-            Some(row) => record::decode_inbox(id, row.value()).map(Some).map_err(unreadable(id)),
+            Some(row) => record::decode_inbox(id, row.value())
+                .map(Some)
+                .map_err(unreadable(id)),
             None => Ok(None),
         }
     }
@@ -92,7 +103,9 @@ impl Snapshot {
         let table = self.table(SUPPRESSION)?;
         let address = key_of(address);
         for account in account.into_iter().chain([""]) {
-            let Some(row) = table.get((account, address.as_str()))? else { continue };
+            let Some(row) = table.get((account, address.as_str()))? else {
+                continue;
+            };
             let row = read_suppression(row.value())?;
             if row.expires_ms.is_none_or(|expires_ms| expires_ms > now_ms) {
                 return Ok(Some(row));
@@ -170,9 +183,14 @@ fn newest_first<T>(
         Ok(rows) => (Some(rows), None),
         Err(error) => (None, Some(Err(error.into()))),
     };
-    let rows = rows.into_iter().flat_map(Iterator::rev).filter_map(move |row| match row {
-        Ok((number, bytes)) => read(MessageId::from_u128(number.value()), bytes.value()).map(Ok),
-        Err(error) => Some(Err(error.into())),
-    });
+    let rows = rows
+        .into_iter()
+        .flat_map(Iterator::rev)
+        .filter_map(move |row| match row {
+            Ok((number, bytes)) => {
+                read(MessageId::from_u128(number.value()), bytes.value()).map(Ok)
+            }
+            Err(error) => Some(Err(error.into())),
+        });
     failed.into_iter().chain(rows)
 }

@@ -11,7 +11,9 @@ use crate::tables::{KV, KV_USAGE};
 impl Snapshot {
     /// A value; none if there is none or it has expired.
     pub fn kv_get(&self, namespace: &str, key: &[u8], now_ms: u64) -> Result<Option<KvRow>, Error> {
-        let Some(row) = self.table(KV)?.get((namespace, key))? else { return Ok(None) };
+        let Some(row) = self.table(KV)?.get((namespace, key))? else {
+            return Ok(None);
+        };
         let value = record::decode_kv(row.value()).map_err(corrupt)?;
         Ok(value.alive(now_ms).then(|| KvRow {
             key: Bytes::copy_from_slice(key),
@@ -56,7 +58,9 @@ impl Snapshot {
     /// What a namespace takes.
     pub fn kv_usage(&self, namespace: &str) -> Result<KvUsage, Error> {
         let usage = self.table(KV_USAGE)?.get(namespace)?.map(|row| row.value());
-        Ok(usage.map(|(rows, bytes)| KvUsage { rows, bytes }).unwrap_or_default())
+        Ok(usage
+            .map(|(rows, bytes)| KvUsage { rows, bytes })
+            .unwrap_or_default())
     }
 }
 
