@@ -1,0 +1,4 @@
+//! The end-to-end suite: one file per behaviour, one binary, so that it links once.
+
+mod dev;
+mod receive;
