@@ -1,4 +1,7 @@
 //! The end-to-end suite: one file per behaviour, one binary, so that it links once.
 
+mod clients;
 mod dev;
+mod hostile;
+mod plugins;
 mod receive;

@@ -1,0 +1,17 @@
+//! The next version of `stamp_one`.
+
+use baton_sdk::prelude::*;
+
+struct Stamp;
+
+#[baton_sdk::plugin]
+impl Plugin for Stamp {
+    fn new() -> Result<Self> {
+        Ok(Self)
+    }
+
+    fn on_data(&mut self, _: &Session, _: &Envelope) -> Result<Decision> {
+        message::append_header("X-Stamp", "two")?;
+        Ok(Decision::Next)
+    }
+}
