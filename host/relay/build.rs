@@ -1,196 +1,36 @@
 //! Builds the bundled plugins to WebAssembly and lets the relay embed them, so that one file is the whole installation.
-//!
-//! They are built by a second cargo with a target directory of its own (`plugins` under the outer one, shared by every
-//! profile) and without the outer build's flags and wrappers: the components are the same whether one checks, lints, tests or
-//! releases. A build where nothing changed costs what cargo needs to see that.
 
-use std::env;
 use std::fmt::Write as _;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
-const TARGET: &str = "wasm32-wasip2";
-const PROFILE: &str = "plugin";
+#[path = "build/components.rs"]
+mod components;
+
 /// Names of packages, and so of plugins.
 const BUNDLED: [&str; 4] = ["link-tracking", "isp-responses", "routing", "policy"];
-/// Whatever the components are made of, seen from the workspace.
-const SOURCES: [&str; 6] = [
-    "plugins",
-    "sdk",
-    "wit",
-    "Cargo.toml",
-    "Cargo.lock",
-    "rust-toolchain.toml",
-];
-/// Variables that shape a build and are the outer build's own affair.
-const FOREIGN: [&str; 15] = [
-    "RUSTFLAGS",
-    "RUSTDOCFLAGS",
-    "RUSTDOC",
-    "TARGET",
-    "HOST",
-    "OUT_DIR",
-    "OPT_LEVEL",
-    "PROFILE",
-    "DEBUG",
-    "NUM_JOBS",
-    "RUSTC_LINKER",
-    "RUSTC_WRAPPER",
-    "RUSTC_WORKSPACE_WRAPPER",
-    "CLIPPY_ARGS",
-    "__CARGO_FIX_YOLO",
-];
-/// What a nested cargo must still know: where its home is, how it reaches a registry, and who shares the processors.
-const CARGO_KEPT: [&str; 6] = [
-    "CARGO_HOME",
-    "CARGO_NET_",
-    "CARGO_HTTP_",
-    "CARGO_REGISTR",
-    "CARGO_SOURCE",
-    "CARGO_MAKEFLAGS",
-];
 
 fn main() {
-    let manifest = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=build");
+    let manifest = PathBuf::from(components::variable("CARGO_MANIFEST_DIR"));
     let root = manifest
         .ancestors()
         .nth(2)
         .expect("host/relay stands two levels below the workspace");
-    let out = PathBuf::from(variable("OUT_DIR"));
-    println!("cargo:rerun-if-changed=build.rs");
-    for source in SOURCES {
-        println!("cargo:rerun-if-changed={}", root.join(source).display());
-    }
+    let out = PathBuf::from(components::variable("OUT_DIR"));
 
-    require_target();
-    let target_directory = target_directory(&out);
-    build(root, &target_directory);
+    let selection: Vec<&str> = BUNDLED.iter().flat_map(|name| ["-p", name]).collect();
+    let built = components::build(root, &selection);
 
-    let built = target_directory.join(TARGET).join(PROFILE);
     let mut list = String::from("&[\n");
     for name in BUNDLED {
         let source = built.join(format!("{}.wasm", name.replace('-', "_")));
         let copy = out.join(format!("{name}.wasm"));
-        copy_if_changed(&source, &copy);
+        components::copy_if_changed(&source, &copy);
         writeln!(list, "    ({name:?}, include_bytes!({copy:?})),").expect("text grows");
         let key = name.replace('-', "_").to_ascii_uppercase();
         println!("cargo:rustc-env=BATON_BUNDLED_{key}={}", copy.display());
     }
     list.push_str("]\n");
-    write_if_changed(&out.join("bundled.rs"), list.as_bytes());
-}
-
-/// Whether the compiler can make components; rustup is asked to teach it, once.
-fn require_target() {
-    if has_target() {
-        return;
-    }
-    let mut rustup = Command::new("rustup");
-    rustup.args(["target", "add", TARGET]);
-    let mut by_hand = format!("rustup target add {TARGET}");
-    if let Ok(toolchain) = env::var("RUSTUP_TOOLCHAIN") {
-        rustup.args(["--toolchain", &toolchain]);
-        by_hand = format!("{by_hand} --toolchain {toolchain}");
-    }
-    println!("cargo:warning=the target {TARGET} is missing; running `{by_hand}`");
-    let added = rustup.status().is_ok_and(|status| status.success());
-    if !(added && has_target()) {
-        fail(&format!(
-            "The bundled plugins are WebAssembly components and this Rust cannot build them yet. Run\n\n    {by_hand}\n\n\
-             and build again. (A Rust that is not from rustup needs its distribution's package of the standard library for \
-             {TARGET}.)"
-        ));
-    }
-}
-
-fn has_target() -> bool {
-    let output = Command::new(variable("RUSTC"))
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .output();
-    output.is_ok_and(|output| {
-        output.status.success()
-            && Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
-    })
-}
-
-/// Cargo marks its target directory as one that need not be kept; the plugins' stands below it.
-fn target_directory(out: &Path) -> PathBuf {
-    let outer = out
-        .ancestors()
-        .find(|directory| directory.join("CACHEDIR.TAG").is_file());
-    outer.unwrap_or(out).join("plugins")
-}
-
-fn build(root: &Path, target_directory: &Path) {
-    let mut cargo = Command::new(variable("CARGO"));
-    cargo
-        .args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--profile",
-            PROFILE,
-            "--target",
-            TARGET,
-        ])
-        .arg("--manifest-path")
-        .arg(root.join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(target_directory)
-        .current_dir(root);
-    for name in BUNDLED {
-        cargo.args(["-p", name]);
-    }
-    for (key, _) in env::vars_os() {
-        let Some(name) = key.to_str() else { continue };
-        let foreign = FOREIGN.contains(&name)
-            || name.starts_with("DEP_")
-            || name.starts_with("CARGO") && !CARGO_KEPT.iter().any(|kept| name.starts_with(kept));
-        if foreign {
-            cargo.env_remove(&key);
-        }
-    }
-    match cargo.status() {
-        Ok(status) if status.success() => {}
-        Ok(status) => fail(&format!(
-            "The bundled plugins do not build ({status}); cargo's words are above:\n{cargo:?}"
-        )),
-        Err(error) => fail(&format!(
-            "cargo cannot be started for the bundled plugins: {error}"
-        )),
-    }
-}
-
-/// An untouched copy keeps its time, and what embeds it is not compiled again.
-fn copy_if_changed(source: &Path, copy: &Path) {
-    match fs::read(source) {
-        Ok(bytes) => write_if_changed(copy, &bytes),
-        Err(error) => fail(&format!(
-            "{} was built but cannot be read: {error}",
-            source.display()
-        )),
-    }
-}
-
-fn write_if_changed(file: &Path, bytes: &[u8]) {
-    if fs::read(file).is_ok_and(|old| old == bytes) {
-        return;
-    }
-    if let Err(error) = fs::write(file, bytes) {
-        fail(&format!("{} cannot be written: {error}", file.display()));
-    }
-}
-
-fn variable(name: &str) -> String {
-    env::var(name).unwrap_or_else(|_| {
-        fail(&format!(
-            "cargo sets {name} for build scripts, but it is not there"
-        ))
-    })
-}
-
-fn fail(text: &str) -> ! {
-    eprintln!("\n{text}\n");
-    std::process::exit(1);
+    components::write_if_changed(&out.join("bundled.rs"), list.as_bytes());
 }
