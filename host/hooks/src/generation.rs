@@ -1,0 +1,123 @@
+//! A set of plugins that serves: never changed, only replaced. Sittings that began with one end with it.
+
+use std::sync::{Arc, Weak};
+
+use crate::desk::House;
+use crate::engine::Engines;
+use crate::hook::{Hook, HookSet};
+use crate::load::digest;
+use crate::plugin::Plugin;
+use crate::plugins::Core;
+use crate::settings::{Breaker, Thresholds};
+
+/// See the module.
+pub struct Generation {
+    pub(crate) house: Arc<House>,
+    pub(crate) engines: Arc<Engines>,
+    pub(crate) thresholds: Thresholds,
+    pub(crate) breaker: Breaker,
+    /// Told when a plugin should be rolled back.
+    pub(crate) core: Weak<Core>,
+    plugins: Vec<Arc<Plugin>>,
+    /// For each hook, positions in `plugins`, in the order in which they are asked.
+    by_hook: [Box<[u16]>; Hook::COUNT],
+    exported: HookSet,
+    digests: Arc<[(Arc<str>, Arc<str>)]>,
+    id: Arc<str>,
+}
+
+impl Generation {
+    pub(crate) fn new(
+        house: Arc<House>,
+        engines: Arc<Engines>,
+        thresholds: Thresholds,
+        breaker: Breaker,
+        core: Weak<Core>,
+        mut plugins: Vec<Arc<Plugin>>,
+    ) -> Generation {
+        plugins.sort_by(|a, b| (a.settings.order, &a.name).cmp(&(b.settings.order, &b.name)));
+        plugins.truncate(usize::from(u16::MAX));
+        let by_hook: [Box<[u16]>; Hook::COUNT] = Hook::ALL.map(|hook| {
+            let of = |(at, plugin): (usize, &Arc<Plugin>)| {
+                plugin
+                    .loaded
+                    .hooks
+                    .contains(hook)
+                    .then(|| u16::try_from(at).ok())
+                    .flatten()
+            };
+            plugins.iter().enumerate().filter_map(of).collect()
+        });
+        let exported = Hook::ALL
+            .into_iter()
+            .filter(|hook| !by_hook[*hook as usize].is_empty())
+            .collect();
+        let digests: Arc<[_]> = plugins
+            .iter()
+            .map(|p| (p.name.clone(), p.loaded.digest.clone()))
+            .collect();
+        let listed: String = digests
+            .iter()
+            .map(|(name, digest)| format!("{name}={digest}\n"))
+            .collect();
+        let id = digest(listed.as_bytes())[..16].into();
+        Generation {
+            house,
+            engines,
+            thresholds,
+            breaker,
+            core,
+            plugins,
+            by_hook,
+            exported,
+            digests,
+            id,
+        }
+    }
+
+    /// Whether any plugin of this set has that hook. One that nobody has costs nothing: do not even make a sitting.
+    pub fn exports(&self, hook: Hook) -> bool {
+        self.exported.contains(hook)
+    }
+
+    /// Whether any plugin of this set has any of those hooks.
+    pub fn exports_any(&self, hooks: &[Hook]) -> bool {
+        hooks.iter().any(|hook| self.exports(*hook))
+    }
+
+    /// Name and SHA-256 of each plugin, in the order in which they are asked. It is recorded on every message.
+    pub fn digests(&self) -> &Arc<[(Arc<str>, Arc<str>)]> {
+        &self.digests
+    }
+
+    /// A short name of this set, made from the digests.
+    pub fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    /// Positions of the plugins that have this hook, in order.
+    pub(crate) fn asked(&self, hook: Hook) -> &[u16] {
+        &self.by_hook[hook as usize]
+    }
+
+    pub(crate) fn plugin(&self, at: u16) -> &Arc<Plugin> {
+        &self.plugins[usize::from(at)]
+    }
+
+    /// The position of a plugin that has this hook.
+    pub(crate) fn find(&self, name: &str, hook: Hook) -> Option<u16> {
+        self.asked(hook)
+            .iter()
+            .copied()
+            .find(|at| &*self.plugin(*at).name == name)
+    }
+}
+
+impl std::fmt::Debug for Generation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Generation")
+            .field("id", &self.id)
+            .field("digests", &self.digests)
+            .finish()
+    }
+}

@@ -1,0 +1,86 @@
+//! Numbers of the plugin host, each with its reason. Those an operator may change are defaults in [`crate::settings`].
+
+use std::time::Duration;
+
+/// One tick of the epoch clock. Shorter ticks cost wake-ups, longer ones let a spinning plugin hold a thread for longer.
+pub const TICK: Duration = Duration::from_millis(10);
+/// A Rust plugin needs microseconds, an interpreter milliseconds for a large message.
+pub const CPU: Duration = Duration::from_millis(500);
+/// Long enough for one slow HTTP request, short enough that a client does not give up after the final dot.
+pub const WALL: Duration = Duration::from_secs(10);
+/// Interpreters start with 1 to 13 MiB; the largest message has to fit beside them.
+pub const MEMORY_BYTES_MAX: usize = 64 << 20;
+/// What an operator may raise the memory of a plugin to.
+pub const MEMORY_BYTES_CEILING: usize = 1 << 30;
+/// The largest table seen, of a Python component, has below 20 000.
+pub const TABLE_ELEMENTS_MAX: usize = 100_000;
+/// 100 000 calls take 15 to 30 ms; a plugin that needs more does by hand what the host could do for it.
+pub const HOST_CALLS_MAX: u32 = 100_000;
+/// The largest message and some slack.
+pub const HOST_BYTES_MAX: usize = 64 << 20;
+/// Each may take a second.
+pub const WAITS_MAX: u32 = 16;
+/// A screen or two.
+pub const LOG_BYTES_MAX: usize = 16 << 10;
+/// Longest single log line; a longer one is cut.
+pub const LOG_LINE_BYTES_MAX: usize = 4 << 10;
+/// Events of one call; more is a fault.
+pub const EVENTS_MAX: usize = 64;
+/// Fields of one event.
+pub const EVENT_FIELDS_MAX: usize = 32;
+/// Bytes of kind, keys and values of one event together.
+pub const EVENT_BYTES_MAX: usize = 8 << 10;
+/// Kept per plugin in key-value unless the operator grants more.
+pub const KV_BYTES_MAX: u64 = 16 << 20;
+/// Longest key.
+pub const KV_KEY_BYTES_MAX: usize = 512;
+/// Longest value.
+pub const KV_VALUE_BYTES_MAX: usize = 64 << 10;
+/// Most keys one `kv.keys` answers.
+pub const KV_KEYS_MAX: u32 = 1000;
+/// Tags of one message (the contract says so).
+pub const TAGS_MAX: usize = 32;
+/// Longest key of a tag.
+pub const TAG_KEY_BYTES_MAX: usize = 64;
+/// Longest value of a tag.
+pub const TAG_VALUE_BYTES_MAX: usize = 1024;
+/// Scores one message collects; more is a fault.
+pub const SCORES_MAX: usize = 256;
+/// Longest symbol or reason of a score.
+pub const SCORE_TEXT_BYTES_MAX: usize = 256;
+/// Longest reply text a plugin may give (the contract says so).
+pub const REPLY_TEXT_BYTES_MAX: usize = 400;
+/// Longest reason of a hold.
+pub const HOLD_REASON_BYTES_MAX: usize = 400;
+/// Recipients one `on-rcpt` may rewrite to.
+pub const REWRITE_MAX: usize = 100;
+/// Reports one `on-report` may return.
+pub const REPORTS_MAX: usize = 100;
+/// Random bytes of one call (the contract says so).
+pub const RANDOM_BYTES_MAX: u32 = 1024;
+/// Patterns of one `message.find`.
+pub const PATTERNS_MAX: usize = 4096;
+/// Longest text of a fault that is kept.
+pub const FAULT_TEXT_BYTES_MAX: usize = 1024;
+/// Longest body of an HTTP answer that is handed to a plugin.
+pub const HTTP_BODY_BYTES_MAX: usize = 4 << 20;
+/// Longest wait a plugin may ask for in one HTTP request.
+pub const HTTP_TIMEOUT_MAX: Duration = Duration::from_secs(30);
+/// Live instances of all plugins: 4 GiB of address space each, real memory only where written.
+pub const INSTANCES_MAX: u32 = 1000;
+/// Longer than any burst of calls, shorter than a client's patience.
+pub const INSTANCE_WAIT: Duration = Duration::from_secs(2);
+/// One bad message is no bad plugin.
+pub const BREAKER_FAULTS_MAX: u32 = 10;
+/// A broken plugin is asked twice a minute whether it is well again.
+pub const BREAKER_COOL_DOWN: Duration = Duration::from_secs(30);
+/// The largest component seen, of a Python plugin, has 18 MB.
+pub const COMPONENT_BYTES_MAX: u64 = 128 << 20;
+/// A file counts as complete when it did not change for so long.
+pub const QUIET: Duration = Duration::from_millis(200);
+/// Longest plugin name.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Instances of a language that leaks are replaced when they grew past this, between transactions.
+pub const RECYCLE_BYTES: usize = 48 << 20;
+/// Calls after which an instance of a session is replaced, for the same reason.
+pub const RECYCLE_CALLS: u32 = 1000;

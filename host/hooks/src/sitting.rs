@@ -1,0 +1,326 @@
+//! A sitting: one session, one transaction, one attempt. It asks plugins and holds what they leave.
+//!
+//! Instances are made when a plugin is first asked and are gone with the sitting, or earlier by [`Sitting::park`].
+
+mod hooks;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use baton_message::EditSet;
+
+use crate::desk::Desk;
+use crate::facts::Session;
+use crate::fault::Fault;
+use crate::generation::Generation;
+use crate::health::Consequence;
+use crate::instance::{Instance, Outcome, stopwatch};
+use crate::question::{Answer, Question};
+use crate::record::{CallRecord, Hold, Score};
+use crate::services::{PluginEvent, PluginEventKind};
+use crate::settings::InstanceScope;
+
+pub use hooks::{CopyVerdict, RequestOutcome};
+
+/// See the module. Its hooks are asynchronous and need a tokio runtime with time enabled.
+pub struct Sitting {
+    generation: Arc<Generation>,
+    /// Always there between calls.
+    desk: Option<Box<Desk>>,
+    instances: Vec<(u16, Instance)>,
+    /// Instances of plugins that the operator lets live as long as the session.
+    keep: Option<Keep>,
+}
+
+/// Shared by a session's sitting and those of its transactions.
+type Keep = Arc<Mutex<Vec<(u16, Instance)>>>;
+
+impl Sitting {
+    /// For what belongs to no session: attempts, reports, requests.
+    pub fn new(generation: Arc<Generation>) -> Sitting {
+        let desk = Desk::new(generation.house.clone());
+        Sitting {
+            generation,
+            desk: Some(Box::new(desk)),
+            instances: Vec::new(),
+            keep: None,
+        }
+    }
+
+    /// For a session: `on-connect` and `on-auth`. Its transactions come from [`Sitting::transaction`].
+    pub fn session(generation: Arc<Generation>, session: Arc<Session>) -> Sitting {
+        let mut sitting = Sitting::new(generation);
+        sitting.keep = Some(Keep::default());
+        sitting.set_session(session);
+        sitting
+    }
+
+    /// For a transaction of this session: the same set of plugins, the tags, scores and holds of the session so far, and
+    /// fresh instances (except where the operator says otherwise).
+    pub fn transaction(&self) -> Sitting {
+        let mut sitting = Sitting::new(self.generation.clone());
+        sitting.keep.clone_from(&self.keep);
+        if let (Some(desk), Some(of)) = (&mut sitting.desk, &self.desk) {
+            desk.session.clone_from(&of.session);
+            desk.tags.clone_from(&of.tags);
+            desk.scores.clone_from(&of.scores);
+            desk.holds.clone_from(&of.holds);
+        }
+        sitting
+    }
+
+    /// The set of plugins this sitting asks.
+    pub fn generation(&self) -> &Arc<Generation> {
+        &self.generation
+    }
+
+    /// What the relay knows of the session now; to be told again when it learns more.
+    pub fn set_session(&mut self, session: Arc<Session>) {
+        self.desk_mut().session = Some(session);
+    }
+
+    /// Who submitted the message, where there is no session.
+    pub fn set_account(&mut self, account: Option<Arc<str>>) {
+        self.desk_mut().account = account;
+    }
+
+    /// The relay's id of the message.
+    pub fn set_message_id(&mut self, id: Arc<str>) {
+        self.desk_mut().message_id = Some(id);
+    }
+
+    /// The message that is ambient from now on, with the edits it has so far.
+    pub fn set_draft(&mut self, draft: EditSet) {
+        self.desk_mut().draft = Some(draft);
+    }
+
+    /// The message and the edits that were kept.
+    pub fn draft(&self) -> Option<&EditSet> {
+        self.desk.as_ref().and_then(|desk| desk.draft.as_ref())
+    }
+
+    /// Takes the message out.
+    pub fn take_draft(&mut self) -> Option<EditSet> {
+        self.desk_mut().draft.take()
+    }
+
+    /// Results of SPF, DKIM, DMARC and ARC in the words of RFC 8601: method and result.
+    pub fn set_authentication_results(&mut self, results: Vec<(String, String)>) {
+        self.desk_mut().authentication = results;
+    }
+
+    /// Key and value of each tag.
+    pub fn tags(&self) -> &[(Arc<str>, Arc<str>)] {
+        self.desk.as_ref().map_or(&[], |desk| &desk.tags)
+    }
+
+    /// The tags the message had before, as the spool kept them.
+    pub fn set_tags(&mut self, tags: Vec<(Arc<str>, Arc<str>)>) {
+        self.desk_mut().tags = tags;
+    }
+
+    /// The scores so far.
+    pub fn scores(&self) -> &[Score] {
+        self.desk.as_ref().map_or(&[], |desk| &desk.scores)
+    }
+
+    /// Adds a score of the host's own.
+    pub fn add_score(&mut self, score: Score) {
+        self.desk_mut().scores.push(score);
+    }
+
+    /// Reasons to hold the message; none means let it go.
+    pub fn holds(&self) -> &[Hold] {
+        self.desk.as_ref().map_or(&[], |desk| &desk.holds)
+    }
+
+    /// The calls since the last time, for the trace.
+    pub fn take_records(&mut self) -> Vec<CallRecord> {
+        std::mem::take(&mut self.desk_mut().records)
+    }
+
+    /// Drops all instances, so that somebody who is idle pins no memory. The next hook makes new ones; their globals are
+    /// gone, tags and key-value are not.
+    pub fn park(&mut self) {
+        self.instances.clear();
+        if let Some(keep) = &self.keep {
+            keep.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
+    /// Live instances of this sitting.
+    pub fn instances(&self) -> usize {
+        self.instances.len()
+    }
+
+    fn desk_mut(&mut self) -> &mut Desk {
+        let house = &self.generation.house;
+        self.desk
+            .get_or_insert_with(|| Box::new(Desk::new(house.clone())))
+    }
+
+    /// Asks one plugin and writes down what came of it.
+    async fn ask(&mut self, at: u16, question: &Question<'_>) -> Result<Answer, Fault> {
+        let generation = self.generation.clone();
+        let plugin = generation.plugin(at);
+        let hook = question.hook();
+        let (start, elapsed) = stopwatch();
+        let mut fresh = false;
+        let outcome = if plugin.health.may_call(start, &generation.breaker) {
+            match self.instance(at).await {
+                Ok(instance) => {
+                    fresh = instance.is_fresh();
+                    instance.call(&mut self.desk, question).await
+                }
+                Err(fault) => Outcome::without_call(fault),
+            }
+        } else {
+            Outcome::without_call(Fault::Open)
+        };
+        let Outcome {
+            answer,
+            call,
+            instance,
+        } = outcome;
+        if let Some(instance) = instance {
+            self.instances.push((at, instance));
+        }
+        let elapsed = elapsed();
+        let decision = match &answer {
+            Ok(answer) => answer.describe(),
+            Err(_) => "fault".into(),
+        };
+        let desk = self.desk_mut();
+        let kept = answer.is_ok();
+        desk.records.push(CallRecord {
+            plugin: plugin.name.clone(),
+            digest: plugin.loaded.digest.clone(),
+            hook,
+            decision,
+            elapsed,
+            fresh,
+            edits: call.edits,
+            scores: if kept {
+                desk.scores[call.scores_mark.min(desk.scores.len())..].to_vec()
+            } else {
+                Vec::new()
+            },
+            tags: match &call.tags_before {
+                Some(before) if kept => desk
+                    .tags
+                    .iter()
+                    .filter(|tag| !before.contains(tag))
+                    .cloned()
+                    .collect(),
+                _ => Vec::new(),
+            },
+            logs: call.logs,
+            fault: answer.as_ref().err().cloned(),
+        });
+        match &answer {
+            Ok(_) => {
+                if plugin.health.succeeded(elapsed) {
+                    self.event(at, PluginEventKind::BreakerClosed);
+                }
+            }
+            Err(fault) => self.faulted(at, hook.name(), fault, start, elapsed),
+        }
+        answer
+    }
+
+    fn faulted(
+        &mut self,
+        at: u16,
+        hook: &str,
+        fault: &Fault,
+        start: std::time::Instant,
+        elapsed: std::time::Duration,
+    ) {
+        let generation = self.generation.clone();
+        let plugin = generation.plugin(at);
+        if !fault.counts() {
+            plugin.health.not_called();
+            if *fault == Fault::Exhausted {
+                self.event(
+                    at,
+                    PluginEventKind::Fault {
+                        hook,
+                        text: &fault.to_string(),
+                    },
+                );
+            }
+            return;
+        }
+        self.event(
+            at,
+            PluginEventKind::Fault {
+                hook,
+                text: &fault.to_string(),
+            },
+        );
+        match plugin
+            .health
+            .faulted(start + elapsed, elapsed, &generation.breaker)
+        {
+            Consequence::None => {}
+            Consequence::Opened(faults) => {
+                self.event(at, PluginEventKind::BreakerOpened { faults });
+                if let Some(core) = generation.core.upgrade() {
+                    core.roll_back(&plugin.name, &plugin.loaded.digest);
+                }
+            }
+        }
+    }
+
+    fn event(&self, at: u16, kind: PluginEventKind<'_>) {
+        self.generation.house.services.event(PluginEvent {
+            plugin: &self.generation.plugin(at).name,
+            message: self
+                .desk
+                .as_ref()
+                .and_then(|desk| desk.message_id.as_deref()),
+            kind,
+        });
+    }
+
+    /// An instance of that plugin: this sitting's, the session's, or a new one.
+    async fn instance(&mut self, at: u16) -> Result<Instance, Fault> {
+        let of = |(other, _): &(u16, Instance)| *other == at;
+        if let Some(found) = self.instances.iter().position(of) {
+            return Ok(self.instances.swap_remove(found).1);
+        }
+        let plugin = self.generation.plugin(at);
+        if plugin.settings.instance == InstanceScope::Session
+            && let Some(keep) = &self.keep
+        {
+            let mut kept = keep.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(found) = kept.iter().position(of) {
+                return Ok(kept.swap_remove(found).1);
+            }
+        }
+        Instance::make(&self.generation.engines, plugin).await
+    }
+}
+
+impl Drop for Sitting {
+    fn drop(&mut self) {
+        let Some(keep) = &self.keep else { return };
+        for (at, instance) in self.instances.drain(..) {
+            let lives = instance.plugin().settings.instance == InstanceScope::Session;
+            if lives && !instance.is_worn() {
+                keep.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push((at, instance));
+            }
+        }
+    }
+}
+
+impl Outcome {
+    fn without_call(fault: Fault) -> Outcome {
+        Outcome {
+            answer: Err(fault),
+            call: crate::guest::Call::default(),
+            instance: None,
+        }
+    }
+}
