@@ -19,6 +19,8 @@ pub const PATH_BYTES_MAX: usize = 1024;
 pub const COMMAND_LINE_BYTES_MAX: usize = 4096;
 /// Longest line of an authentication exchange, CRLF included, in octets (RFC 4954 section 4).
 pub const AUTH_LINE_BYTES_MAX: usize = 12_288;
+/// What is read of a command line that is too long before its end is given up, in octets.
+pub const LINE_SWALLOWED_BYTES_MAX: usize = 65_536;
 /// Longest reply line we write, code and CRLF included, in octets (RFC 5321 4.5.3.1.5).
 pub const REPLY_LINE_BYTES_MAX: usize = 512;
 /// Longest reply line we read, in octets. Servers that explain themselves exceed the RFC's 512.
@@ -41,12 +43,14 @@ pub const MESSAGE_BYTES_MAX: u64 = 50 * 1024 * 1024;
 pub const SWALLOWED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Default for the recipients of one message.
 pub const RECIPIENTS_MAX: usize = 1000;
+/// Recipients past the listener's maximum that are answered with 452 alone; further ones are errors.
+pub const RECIPIENTS_OVERSHOOT_MAX: usize = 1000;
 /// Default for wrong commands in one session, after which it is closed.
 pub const ERRORS_MAX: usize = 20;
-/// Default for recipients refused for good in one session: a list may hold some dead addresses, a
-/// harvester tries thousands.
-pub const REFUSED_RECIPIENTS_MAX: usize = 100;
-/// Default for commands between two accepted MAIL commands that move nothing (NOOP, RSET, VRFY).
+/// Default for senders and recipients refused for good in one session: a list may hold some dead
+/// addresses, a harvester tries thousands.
+pub const REFUSALS_MAX: usize = 100;
+/// Default for commands that move nothing (NOOP, RSET, VRFY) before a message is accepted.
 pub const IDLE_COMMANDS_MAX: usize = 100;
 /// Default for failed authentications in one session, after which it is closed.
 pub const AUTH_FAILURES_MAX: usize = 3;

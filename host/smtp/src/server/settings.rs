@@ -78,13 +78,15 @@ pub struct Limits {
     pub text_line_bytes_max: Option<usize>,
     /// Accepted recipients of one message; further ones get 452 4.5.3.
     pub recipients_max: usize,
-    /// Messages in one session; further ones get 452 4.5.3. `None` is no limit.
+    /// Messages in one session; a further one gets 421 4.7.0. `None` is no limit.
     pub transactions_max: Option<usize>,
     /// Wrong commands in one session since the last accepted message; then 421 4.7.0.
     pub errors_max: usize,
-    /// Recipients refused with 5xx in one session since the last accepted message; then 421 4.7.0.
-    pub refused_recipients_max: usize,
-    /// Commands between two accepted MAIL that move nothing; then 421 4.7.0.
+    /// Senders and recipients refused with 5xx in one session since the last accepted message; then
+    /// 421 4.7.0.
+    pub refusals_max: usize,
+    /// Commands that move nothing since the last accepted message (NOOP, RSET, EHLO, VRFY, a MAIL that
+    /// announces too much); then 421 4.7.0.
     pub idle_commands_max: usize,
     /// Failed authentications in one session; then 421 4.7.0.
     pub auth_failures_max: usize,
@@ -102,7 +104,7 @@ impl Default for Limits {
             recipients_max: limits::RECIPIENTS_MAX,
             transactions_max: None,
             errors_max: limits::ERRORS_MAX,
-            refused_recipients_max: limits::REFUSED_RECIPIENTS_MAX,
+            refusals_max: limits::REFUSALS_MAX,
             idle_commands_max: limits::IDLE_COMMANDS_MAX,
             auth_failures_max: limits::AUTH_FAILURES_MAX,
             chunks_max: limits::CHUNKS_MAX,
