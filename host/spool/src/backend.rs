@@ -1,6 +1,6 @@
 //! The file under the spool, and what makes it one file for one process.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::ops::Bound;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -9,22 +9,64 @@ use std::path::Path;
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
+use crate::error::{Error, from_io};
+
 /// Name of the file in the spool's folder.
 const FILE: &str = "spool.redb";
+/// Its name while it is being made. A file with the other name is whole: redb itself cannot tell one that a crash left half
+/// made from one that is not its own.
+const FILE_BEING_MADE: &str = "spool.redb.new";
 
-/// Creates the folder, and the file's name in it, so that both survive a power cut.
-pub(crate) fn prepare(dir: &Path) -> io::Result<()> {
+/// Creates the folder, so that it survives a power cut, and claims it: none if another process has.
+/// The claim holds until the file returned is closed.
+pub(crate) fn claim(dir: &Path) -> io::Result<Option<File>> {
     if !dir.is_dir() {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             File::open(parent)?.sync_all()?;
         }
     }
-    open_file(dir)?;
-    File::open(dir)?.sync_all()
+    let folder = File::open(dir)?;
+    match folder.try_lock() {
+        Ok(()) => Ok(Some(folder)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
-fn open_file(dir: &Path) -> io::Result<File> {
+/// Whether the spool's file is there.
+pub(crate) fn exists(dir: &Path) -> io::Result<bool> {
+    dir.join(FILE).try_exists()
+}
+
+/// Makes the file: `fill` gets an empty one and leaves a whole spool in it, closed.
+pub(crate) fn make(
+    dir: &Path,
+    fill: impl FnOnce(Backend) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let made = || {
+        let path = dir.join(FILE_BEING_MADE);
+        open_file(&path)?.set_len(0)?;
+        open_path(&path)
+    };
+    fill(made().map_err(|error| from_io(&error))?)?;
+    let named = || {
+        std::fs::rename(dir.join(FILE_BEING_MADE), dir.join(FILE))?;
+        File::open(dir)?.sync_all()
+    };
+    named().map_err(|error| from_io(&error))
+}
+
+pub(crate) fn open(dir: &Path) -> io::Result<Backend> {
+    open_path(&dir.join(FILE))
+}
+
+fn open_path(path: &Path) -> io::Result<Backend> {
+    let file = FileBackend::new(open_file(path)?).map_err(io::Error::other)?;
+    Ok(Backend(Box::new(file)))
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options
         .read(true)
@@ -32,12 +74,7 @@ fn open_file(dir: &Path) -> io::Result<File> {
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(dir.join(FILE))
-}
-
-pub(crate) fn open(dir: &Path) -> io::Result<Backend> {
-    let file = FileBackend::new(open_file(dir)?).map_err(io::Error::other)?;
-    Ok(Backend(Box::new(file)))
+        .open(path)
 }
 
 /// Bytes an unprivileged process may still write to the disk that holds `dir`.

@@ -1,5 +1,6 @@
 //! Opening, committing, and coming back after the disk has failed.
 
+use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -12,7 +13,7 @@ use crate::backend::{self, Backend};
 use crate::batch::{Batch, Failure, Tables};
 use crate::check::{self, SetAside};
 use crate::counts::Counts;
-use crate::error::Error;
+use crate::error::{Error, from_io};
 use crate::id::MessageId;
 use crate::limits::Limits;
 use crate::operation::{Answer, Durability, Operation};
@@ -43,6 +44,8 @@ pub struct Spool {
     database: RwLock<Option<Database>>,
     writer: Mutex<Writer>,
     counts: Mutex<Counts>,
+    /// Keeps other processes out, also while the database is closed and opened again. Last, to be let go last.
+    _claim: Option<File>,
 }
 
 /// What belongs to whoever commits.
@@ -64,16 +67,27 @@ impl Spool {
     /// [`Error::InUse`] if another process has it, [`Error::Version`] if a newer release wrote it, [`Error::Corrupt`] if it
     /// cannot be read as a whole; single records that cannot be read are set aside and reported.
     pub fn open(dir: &Path, limits: Limits) -> Result<(Self, OpenReport), Error> {
-        backend::prepare(dir).map_err(|error| crate::error::from_io(&error))?;
+        let io = |error: io::Error| from_io(&error);
+        let claim = backend::claim(dir).map_err(io)?.ok_or(Error::InUse)?;
+        let created = !backend::exists(dir).map_err(io)?;
+        if created {
+            backend::make(dir, |backend| {
+                let database = Database::builder().create_with_backend(backend)?;
+                check_format(&database)?;
+                Ok(database.close()?)
+            })?;
+        }
         let (file_dir, disk_dir) = (dir.to_owned(), dir.to_owned());
-        Self::start(
+        let (mut spool, report) = Self::start(
             Box::new(move || backend::open(&file_dir)),
             Box::new(move || backend::free_bytes(&disk_dir)),
             limits,
-        )
+        )?;
+        spool._claim = Some(claim);
+        Ok((spool, OpenReport { created, ..report }))
     }
 
-    /// Opens a spool on anything that stores bytes; for tests. `open_backend` is called again after the disk has failed;
+    /// Opens a spool on anything that stores bytes; for tests. Making a new one is not safe from crashes here. `open_backend` is called again after the disk has failed;
     /// `free_bytes` says how much room it has.
     pub fn open_with_backend<B: StorageBackend>(
         open_backend: impl Fn() -> io::Result<B> + Send + Sync + 'static,
@@ -96,6 +110,7 @@ impl Spool {
             database: RwLock::new(None),
             writer: Mutex::default(),
             counts: Mutex::default(),
+            _claim: None,
         };
         let report = spool.open_database(&mut lock(&spool.writer))?;
         Ok((spool, report))
@@ -289,14 +304,14 @@ impl Spool {
     }
 
     fn build(&self, writer: &mut Writer) -> Result<(Database, OpenReport), Error> {
-        let backend = (self.open_backend)().map_err(|error| crate::error::from_io(&error))?;
+        let backend = (self.open_backend)().map_err(|error| from_io(&error))?;
         let recovered = Arc::new(AtomicBool::new(false));
         let flag = recovered.clone();
         let database = Database::builder()
             .set_cache_size(self.limits.cache_bytes)
             .set_repair_callback(move |_| flag.store(true, Ordering::Relaxed))
             .create_with_backend(backend)?;
-        let created = self.check_format(&database)?;
+        let created = check_format(&database)?;
         self.undo(&database, writer)?;
         let mut found = check::scan(&database)?;
         let mut report = OpenReport {
@@ -319,29 +334,6 @@ impl Spool {
             report.counts = found.counts;
         }
         Ok((database, report))
-    }
-
-    /// Whether the spool is new. Makes the tables of a new one.
-    fn check_format(&self, database: &Database) -> Result<bool, Error> {
-        let found = match database.begin_read()?.open_table(META) {
-            Ok(meta) => meta.get(META_FORMAT)?.map(|row| row.value()),
-            Err(TableError::TableDoesNotExist(_)) => None,
-            Err(error) => return Err(error.into()),
-        };
-        match found {
-            Some(found) if found > FORMAT => Err(Error::Version {
-                found,
-                supported: FORMAT,
-            }),
-            Some(_) => Ok(false),
-            None => {
-                let txn = database.begin_write()?;
-                txn.open_table(META)?.insert(META_FORMAT, FORMAT)?;
-                Tables::open(&txn)?;
-                txn.commit()?;
-                Ok(true)
-            }
-        }
     }
 
     /// Removes what a failed commit may have left, so that a client that was told no is not served in secret.
@@ -378,6 +370,29 @@ impl Spool {
         work(&mut batch)?;
         drop(batch);
         Ok(txn.commit()?)
+    }
+}
+
+/// Whether the spool is new. Makes the tables of a new one.
+fn check_format(database: &Database) -> Result<bool, Error> {
+    let found = match database.begin_read()?.open_table(META) {
+        Ok(meta) => meta.get(META_FORMAT)?.map(|row| row.value()),
+        Err(TableError::TableDoesNotExist(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    match found {
+        Some(found) if found > FORMAT => Err(Error::Version {
+            found,
+            supported: FORMAT,
+        }),
+        Some(_) => Ok(false),
+        None => {
+            let txn = database.begin_write()?;
+            txn.open_table(META)?.insert(META_FORMAT, FORMAT)?;
+            Tables::open(&txn)?;
+            txn.commit()?;
+            Ok(true)
+        }
     }
 }
 

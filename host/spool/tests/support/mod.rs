@@ -1,6 +1,10 @@
 //! Messages and small helpers shared by the tests of the spool.
 #![allow(dead_code)]
 
+pub mod disk;
+pub mod dump;
+pub mod script;
+
 use baton_spool::*;
 use bytes::Bytes;
 
