@@ -11,6 +11,8 @@ mod network;
 mod plugins;
 mod raw;
 mod read;
+#[cfg(test)]
+mod tests;
 mod units;
 
 use std::collections::BTreeMap;

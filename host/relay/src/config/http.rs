@@ -21,7 +21,9 @@ pub(super) fn http(section: &Section<'_, '_>) -> Http {
             Some("give each its own port"),
         );
     }
-    let tokens = tokens(section.sections("token"));
+    let token_sections = section.sections("token");
+    let has_tokens = !token_sections.is_empty();
+    let tokens = tokens(token_sections);
     let open = section.flag("open");
     let loopback = admin
         .as_ref()
@@ -36,7 +38,7 @@ pub(super) fn http(section: &Section<'_, '_>) -> Http {
     }
     let is_open = open.is_some_and(|found| found.value);
     if let Some(Located { span, .. }) = &admin
-        && tokens.is_empty()
+        && !has_tokens
         && !is_open
     {
         let hint = "add [[http.token]] (`baton hash-password --token` makes one), or on loopback open = true";
