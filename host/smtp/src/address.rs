@@ -8,6 +8,9 @@
 mod domain;
 mod path;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;

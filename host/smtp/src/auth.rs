@@ -2,6 +2,9 @@
 
 mod exchange;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 pub(crate) use exchange::{Exchange, Step, client_initial, client_login};

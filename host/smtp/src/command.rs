@@ -2,6 +2,9 @@
 
 mod parse;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use crate::address::{AddressError, ForwardPath, ReversePath};

@@ -16,6 +16,9 @@
 //! Nothing after a doubtful end is ever run as a command, and nothing with a doubtful line end is
 //! ever accepted, which is all that smuggling needs to fail.
 
+#[cfg(test)]
+mod tests;
+
 mod decode;
 mod encode;
 
@@ -25,15 +28,15 @@ pub use encode::stuff;
 use bytes::Bytes;
 use memchr::memchr3_iter;
 
-/// Why a text cannot be a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Why a text cannot be a message, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TextFault {
-    /// A CR that no LF follows, an LF that no CR precedes.
-    BareLineEnd,
-    /// A NUL (RFC 5322 4.1).
-    Nul,
     /// A line longer than the listener takes.
     LineTooLong,
+    /// A NUL (RFC 5322 4.1).
+    Nul,
+    /// A CR that no LF follows, an LF that no CR precedes.
+    BareLineEnd,
 }
 
 /// The first thing in a text that SMTP cannot carry. For messages that did not come by DATA.

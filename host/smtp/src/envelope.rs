@@ -8,6 +8,9 @@
 mod parameter;
 mod xtext;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 pub use parameter::{Parameter, ParameterError, find, value};

@@ -1,6 +1,9 @@
 //! EHLO keywords, both ways: what a server offers ([`Extensions`]) and what a client reads
 //! ([`Capabilities`]).
 
+#[cfg(test)]
+mod tests;
+
 use crate::reply::Reply;
 
 /// What a listener offers besides STARTTLS, AUTH and SIZE, which follow from its other settings. A

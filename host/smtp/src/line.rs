@@ -5,6 +5,9 @@
 //! may disagree about what is a command, so there is no going on after it: the session answers 521
 //! 5.5.2 and closes. A line that is merely too long is read to its end and refused.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr3;
 
@@ -43,6 +46,9 @@ impl LineReader {
             return self.wait(input, line_bytes_max);
         };
         let end = self.scanned + at;
+        if self.swallowed + end > LINE_SWALLOWED_BYTES_MAX {
+            return Err(LineFault::Endless);
+        }
         match (input[end], input.get(end + 1)) {
             (b'\r', Some(b'\n')) => {}
             (b'\r', None) => {
@@ -73,15 +79,14 @@ impl LineReader {
         input: &mut BytesMut,
         line_bytes_max: usize,
     ) -> Result<Option<Bytes>, LineFault> {
+        if self.swallowed + self.scanned > LINE_SWALLOWED_BYTES_MAX {
+            return Err(LineFault::Endless);
+        }
         if self.swallowed > 0 || self.scanned >= line_bytes_max {
             self.swallowed += self.scanned;
             input.advance(self.scanned);
             self.scanned = 0;
         }
-        if self.swallowed > LINE_SWALLOWED_BYTES_MAX {
-            Err(LineFault::Endless)
-        } else {
-            Ok(None)
-        }
+        Ok(None)
     }
 }

@@ -3,6 +3,9 @@
 //! The header comes before anything else, TLS included, so it is read by whoever owns the socket,
 //! before there is a session. Only a listener that is told so may believe one.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

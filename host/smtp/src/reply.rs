@@ -9,6 +9,9 @@ mod parse;
 mod status;
 pub(crate) mod texts;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -157,6 +157,7 @@ impl Connection {
     fn fail(&mut self, stage: Stage, response: Response) {
         if response.reply().is_none_or(|reply| reply.code() != 421) {
             self.command("QUIT");
+            self.flush();
         }
         self.events
             .push_back(Event::Failed(Failure { stage, response }));

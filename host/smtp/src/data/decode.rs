@@ -60,7 +60,9 @@ pub struct Decoder {
     line_bytes_max: Option<usize>,
     /// Octets of the current line in slices before this one.
     line_bytes: usize,
-    unacceptable: Option<Unacceptable>,
+    /// The worst there is in the text, wherever it stands: which of two faults is seen first would
+    /// depend on how the bytes were cut.
+    fault: Option<TextFault>,
 }
 
 impl Decoder {
@@ -83,7 +85,7 @@ impl Decoder {
             swallowed_bytes_max,
             line_bytes_max,
             line_bytes: 0,
-            unacceptable: None,
+            fault: None,
         }
     }
 
@@ -140,16 +142,16 @@ impl Decoder {
                 At::Start | At::BareStart | At::Dot | At::BareDot => self.at = At::Text,
             }
         };
-        if decoded == Decoded::More {
-            self.keep(&bytes[run..]);
-            self.line_bytes = self.line_bytes.saturating_add(bytes.len() - line);
+        if decoded != Decoded::End {
+            self.keep(&bytes[run..at]);
+            self.line_bytes = self.line_bytes.saturating_add(at - line);
             self.check_line(0);
         }
         *input = &bytes[at..];
         let most = self
             .message_bytes_max
             .saturating_add(self.swallowed_bytes_max);
-        if decoded == Decoded::More && self.length > most {
+        if self.length > most {
             Decoded::Overrun
         } else {
             decoded
@@ -158,23 +160,20 @@ impl Decoder {
 
     /// The message, once [`Decoded::End`] was reached.
     pub fn finish(self) -> Result<Bytes, Unacceptable> {
-        match self.unacceptable {
+        match self.fault {
+            _ if self.length > self.message_bytes_max => Err(Unacceptable::TooLarge),
+            Some(fault) => Err(Unacceptable::Text(fault)),
             None => Ok(self.body.freeze()),
-            Some(why) => Err(why),
         }
     }
 
     fn keep(&mut self, bytes: &[u8]) {
         self.length = self.length.saturating_add(bytes.len() as u64);
-        if self.unacceptable.is_some() {
-            return;
-        }
-        if self.length > self.message_bytes_max {
-            self.unacceptable = Some(Unacceptable::TooLarge);
+        if self.fault.is_some() || self.length > self.message_bytes_max {
             self.body = BytesMut::new();
-            return;
+        } else {
+            self.body.extend_from_slice(bytes);
         }
-        self.body.extend_from_slice(bytes);
     }
 
     fn bare(&mut self) {
@@ -183,10 +182,7 @@ impl Decoder {
     }
 
     fn refuse(&mut self, fault: TextFault) {
-        if self.unacceptable.is_none() {
-            self.unacceptable = Some(Unacceptable::Text(fault));
-            self.body = BytesMut::new();
-        }
+        self.fault = self.fault.max(Some(fault));
     }
 
     fn end_line(&mut self, bytes: usize) {
