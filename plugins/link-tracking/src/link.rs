@@ -1,0 +1,253 @@
+//! Which links are tracked, and what exactly they lead to.
+
+use std::borrow::Cow;
+
+/// Longer ones stay: no reader of mail opens them for sure, and a token must hold the whole target.
+const TARGET_BYTES_MAX: usize = 4096;
+
+/// A marker in the scheme by which authors keep a link as it is: `https+notrack://`.
+const NO_TRACK: &str = "+notrack";
+
+/// What an attribute's value leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Link<'a> {
+    /// An absolute http or https URL, decoded and as a browser would open it.
+    Target(Cow<'a, str>),
+    /// Positions of a marker in the value that asks to leave the link alone, and that is to be removed.
+    Marked(std::ops::Range<usize>),
+    /// Anything else.
+    Other,
+}
+
+/// Reads the raw value of an `href`.
+pub fn read(value: &str) -> Link<'_> {
+    if let Some(marker) = marker(value) {
+        return Link::Marked(marker);
+    }
+    let decoded = decode(value);
+    let target = match strip(&decoded) {
+        Some(stripped) => Cow::Owned(stripped),
+        None => decoded,
+    };
+    if is_trackable(&target) {
+        Link::Target(target)
+    } else {
+        Link::Other
+    }
+}
+
+/// Whether that is an absolute http or https URL that leads somewhere.
+pub fn is_trackable(url: &str) -> bool {
+    url.len() <= TARGET_BYTES_MAX
+        && host(url).is_some_and(|host| !host.is_empty())
+        && !url.contains(char::is_control)
+        && !is_template(url)
+}
+
+fn marker(value: &str) -> Option<std::ops::Range<usize>> {
+    let start = value.find(NO_TRACK)?;
+    let scheme = value[..start].trim_start();
+    let marked = (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
+        && value[start + NO_TRACK.len()..].starts_with("://");
+    marked.then(|| start..start + NO_TRACK.len())
+}
+
+/// Character references resolved as in an attribute (HTML 13.2.5.72 and on): `&copy=` stays.
+fn decode(value: &str) -> Cow<'_, str> {
+    let mut references = value
+        .match_indices('&')
+        .map(|(at, _)| &value[at..])
+        .peekable();
+    if references.peek().is_none() {
+        return Cow::Borrowed(value);
+    }
+    if references.all(|reference| reference.starts_with("&amp;")) {
+        return Cow::Owned(value.replace("&amp;", "&"));
+    }
+    htmlize::unescape_attribute(value)
+}
+
+/// Browsers drop controls and spaces around a URL and line breaks and tabs within; nothing where there are none.
+fn strip(url: &str) -> Option<String> {
+    let trimmed = url.trim_matches(|c: char| c <= ' ');
+    let breaks = ['\t', '\n', '\r'];
+    let changed = trimmed.len() != url.len() || trimmed.contains(breaks);
+    changed.then(|| trimmed.replace(breaks, ""))
+}
+
+/// The host of an absolute http or https URL, as written; nothing for other URLs.
+pub fn host(url: &str) -> Option<&str> {
+    let after = |scheme: &str| {
+        let start = url.get(..scheme.len())?;
+        start
+            .eq_ignore_ascii_case(scheme)
+            .then(|| &url[scheme.len()..])
+    };
+    let rest = after("https://").or_else(|| after("http://"))?;
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    if host.starts_with('[') {
+        return Some(host.split_inclusive(']').next().unwrap_or_default());
+    }
+    Some(host.split(':').next().unwrap_or_default())
+}
+
+/// A placeholder that some template left behind: such a link leads nowhere, and is not to be hidden in a token.
+fn is_template(url: &str) -> bool {
+    const LEFTOVERS: [&str; 10] = ["{{", "}}", "{%", "%}", "*|", "|*", "<%", "%>", "${", "[["];
+    if url
+        .bytes()
+        .any(|byte| matches!(byte, b'{' | b'}' | b'|' | b'<' | b'>' | b'['))
+        && LEFTOVERS.iter().any(|leftover| url.contains(leftover))
+    {
+        return true;
+    }
+    // %%name%% and %name%: no pair of digits follows the per cent sign.
+    url.match_indices('%').any(|(at, _)| {
+        let rest = &url[at + 1..];
+        let escaped = rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+        let word = rest
+            .trim_start_matches('%')
+            .split('%')
+            .next()
+            .unwrap_or_default();
+        let is_word =
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        !escaped && is_word && rest.trim_start_matches('%')[word.len()..].starts_with('%')
+    })
+}
+
+/// The URL as a header field may carry it: what is not ASCII or no character is escaped, all else is as it was.
+pub fn for_header(url: &str) -> String {
+    let mut text = String::with_capacity(url.len());
+    for &byte in url.as_bytes() {
+        if byte.is_ascii_graphic() {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(value: &str) -> Option<String> {
+        match read(value) {
+            Link::Target(target) => Some(target.into_owned()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn references_are_resolved_as_in_an_attribute() {
+        for (value, expected) in [
+            ("https://x.test/?a=1&amp;b=2", "https://x.test/?a=1&b=2"),
+            ("https://x.test/?a=1&b=2", "https://x.test/?a=1&b=2"),
+            (
+                "https://x.test/?a=1&#38;b=2&#x26;c",
+                "https://x.test/?a=1&b=2&c",
+            ),
+            (
+                "https://x.test/?copy=1&copy=2",
+                "https://x.test/?copy=1&copy=2",
+            ),
+            ("https://x.test/?a&amp;amp;b", "https://x.test/?a&amp;b"),
+            ("http&#58;//x.test/&eacute;", "http://x.test/é"),
+            ("https://x.test/?a=1&lt=2&lt;", "https://x.test/?a=1&lt=2<"),
+            (
+                "https://x.test/?q=1&notit=2&amp;r",
+                "https://x.test/?q=1&notit=2&r",
+            ),
+        ] {
+            assert_eq!(target(value).as_deref(), Some(expected), "{value}");
+        }
+    }
+
+    #[test]
+    fn white_space_around_a_url_and_breaks_within_are_dropped() {
+        assert_eq!(
+            target(" \n https://x.test/a\r\n\tb ").as_deref(),
+            Some("https://x.test/ab")
+        );
+        assert_eq!(
+            target("HTTPS://X.test/A b").as_deref(),
+            Some("HTTPS://X.test/A b")
+        );
+    }
+
+    #[test]
+    fn what_is_no_absolute_web_link_stays() {
+        for value in [
+            "",
+            "#top",
+            "/x",
+            "x.html",
+            "//x.test/",
+            "mailto:a@b.test",
+            "tel:1",
+            "sms:1",
+            "cid:1",
+            "data:text/html,x",
+            "ftp://x",
+            "javascript:void(0)",
+            "http:x",
+            "https:/x",
+            "http://",
+            "https:///x",
+            "https://?x",
+            "{{url}}",
+            "https://x.test/{{id}}",
+            "https://x.test/?u=*|EMAIL|*",
+            "https://x.test/%%id%%",
+            "https://x.test/%recipient%",
+            "https://x.test/<%= a %>",
+            "https://x.test/a\u{1}b",
+        ] {
+            assert_eq!(target(value), None, "{value}");
+        }
+        assert_eq!(
+            target(&format!("https://x.test/{}", "a".repeat(5000))),
+            None
+        );
+    }
+
+    #[test]
+    fn escaped_characters_are_no_template() {
+        for value in [
+            "https://x.test/a%20b%2Fc",
+            "https://x.test/100%",
+            "https://x.test/%E9%e9%AA",
+        ] {
+            assert_eq!(target(value).as_deref(), Some(value));
+        }
+    }
+
+    #[test]
+    fn the_marker_in_the_scheme_is_found() {
+        assert_eq!(read("https+notrack://x.test/"), Link::Marked(5..13));
+        assert_eq!(
+            read("https://x.test/?a=http+notrack://y"),
+            Link::Target("https://x.test/?a=http+notrack://y".into())
+        );
+    }
+
+    #[test]
+    fn the_host_is_found_between_user_and_port() {
+        assert_eq!(host("https://u:p@X.test:8080/a@b"), Some("X.test"));
+        assert_eq!(host("https://[2001:db8::1]:8080/"), Some("[2001:db8::1]"));
+        assert_eq!(host("http://x.test?y"), Some("x.test"));
+        assert_eq!(host("mailto:a@b.test"), None);
+    }
+
+    #[test]
+    fn a_header_gets_no_byte_it_cannot_carry() {
+        assert_eq!(
+            for_header("https://x.test/a b?é=\"&c#d"),
+            "https://x.test/a%20b?%C3%A9=\"&c#d"
+        );
+        assert_eq!(for_header("a\r\nb"), "a%0D%0Ab");
+    }
+}
