@@ -8,6 +8,9 @@ use std::borrow::Cow;
 
 use encoding_rs::{Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
+#[cfg(test)]
+mod tests;
+
 /// A charset that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Charset {

@@ -10,6 +10,9 @@ use memchr::memchr;
 
 use crate::limits::{ENCODED_LINE_BYTES_MAX, LINE_BYTES_MAX};
 
+#[cfg(test)]
+mod tests;
+
 /// How the bytes of a part are written (Content-Transfer-Encoding).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransferEncoding {
@@ -163,6 +166,15 @@ fn quoted_printable_line(mut line: &[u8], out: &mut Vec<u8>) {
 
 /// RFC 2045 6.7: lines of at most 76 bytes; CRLF stays a line end, any other CR or LF is encoded.
 pub fn quoted_printable_encode(bytes: &[u8]) -> Vec<u8> {
+    quoted_printable(bytes, false)
+}
+
+/// The same with no line that begins with "-", so that none is taken for a delimiter.
+pub(crate) fn quoted_printable_without_dashes(bytes: &[u8]) -> Vec<u8> {
+    quoted_printable(bytes, true)
+}
+
+fn quoted_printable(bytes: &[u8], hide_dashes: bool) -> Vec<u8> {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 8);
     let mut column = 0;
@@ -182,26 +194,26 @@ pub fn quoted_printable_encode(bytes: &[u8]) -> Vec<u8> {
             Some(b'\r') => bytes.get(at + 2) == Some(&b'\n'),
             Some(_) => false,
         };
-        let plain = match byte {
+        let mut plain = match byte {
             b'=' => false,
             b' ' | b'\t' => !ends_line,
             33..=126 => true,
             _ => false,
         };
-        let width = if plain { 1 } else { 3 };
         // A soft break needs a place for its own "=" unless the line ends here.
         let room = ENCODED_LINE_BYTES_MAX - usize::from(!ends_line);
-        if column + width > room {
+        if column + if plain { 1 } else { 3 } > room {
             out.extend_from_slice(b"=\r\n");
             column = 0;
         }
+        plain &= !(hide_dashes && column == 0 && byte == b'-');
         if plain {
             out.push(byte);
         } else {
             let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
             out.extend_from_slice(&[b'=', digits[0], digits[1]]);
         }
-        column += width;
+        column += if plain { 1 } else { 3 };
     }
     out
 }

@@ -9,6 +9,9 @@ use crate::limits::{
 };
 
 mod address;
+#[cfg(test)]
+mod tests;
+
 /// A field with its line end. Whoever holds one can put it into a header section without a further check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewField(Bytes);
@@ -50,6 +53,23 @@ impl NewField {
             line.put(token);
         }
         line.finish()
+    }
+
+    /// A field whose value stands as it is, folded at its blanks: the fields of reports, which hold UTF-8 or ASCII and no
+    /// encoded words.
+    pub(crate) fn folded(name: &str, value: &str) -> Result<Self, Error> {
+        check_name(name)?;
+        let mut line = Folder::new(name);
+        for token in &plain_tokens(check_value(value)?) {
+            line.put(token);
+        }
+        line.finish()
+    }
+
+    /// A field that was put together in this crate, folded and with its final CRLF.
+    pub(crate) fn from_folded(text: String) -> Self {
+        debug_assert!(text.ends_with("\r\n") && Field::from_bytes(text.as_bytes()).is_some());
+        Self(text.into())
     }
 
     /// The field with its final CRLF.
@@ -166,7 +186,7 @@ fn unstructured(value: &str) -> Vec<Token> {
                 text.push_str(word);
             }
             _ if gap.len() > 1 => tokens.push(Token::Encoded {
-                gap: " ".to_owned(),
+                gap: gap[..1].to_owned(),
                 text: format!("{}{word}", &gap[1..]),
                 then: String::new(),
             }),
@@ -259,7 +279,8 @@ impl Folder {
 
     fn encoded(&mut self, gap: &str, text: &str, then: &str) {
         let cheap: usize = text.bytes().map(q_width).sum();
-        let quoted = cheap <= text.len().div_ceil(3) * 4;
+        // Words that are mostly ASCII stay readable, others stay short.
+        let quoted = cheap <= text.len().div_ceil(3) * 4 * 2;
         let mut rest = text;
         let mut gap = gap;
         while !rest.is_empty() {

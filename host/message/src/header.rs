@@ -12,6 +12,9 @@ use memchr::memchr;
 use crate::limits::{HEADER_BYTES_MAX, HEADER_FIELDS_MAX, LINE_BYTES_MAX};
 use crate::words;
 
+#[cfg(test)]
+mod tests;
+
 /// What is not as RFC 5322 wants it in a header section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Defect {

@@ -9,19 +9,27 @@
 //! | [`field`] | one new field: checked, encoded, folded |
 //! | [`edit`] | [`EditSet`]: typed edits, all or nothing per hook call |
 //! | [`render`] | base and edits to bytes; untouched ranges are slices of the base |
+//! | [`received`] | the relay's own trace field |
+//! | [`report`] | delivery notifications made, reports and complaints read |
+//! | [`compose`] | new messages from their contents |
+//! | [`lines`] | what a message needs of the next hop |
 //! | [`limits`] | every limit by name |
 
 pub mod charset;
+pub mod compose;
 pub mod edit;
 pub mod encoding;
 mod error;
 pub mod field;
 pub mod header;
 pub mod limits;
+pub mod lines;
 pub mod message;
 pub mod mime;
 mod params;
+pub mod received;
 pub mod render;
+pub mod report;
 mod search;
 mod words;
 

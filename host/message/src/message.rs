@@ -12,6 +12,9 @@ use crate::header::HeaderSection;
 use crate::mime::{Part, Structure};
 use crate::search;
 
+#[cfg(test)]
+mod tests;
+
 /// A received message. Cloning shares the bytes and everything already read.
 #[derive(Clone)]
 pub struct Message {

@@ -15,6 +15,9 @@ use crate::header::{Defect, HeaderSection, without_line_end};
 use crate::limits::{BOUNDARY_BYTES_MAX, DEPTH_MAX, PARTS_MAX};
 use crate::params::Parameterised;
 
+#[cfg(test)]
+mod tests;
+
 /// One part of a message; the first is the message itself.
 #[derive(Debug, Clone)]
 pub struct Part {
@@ -28,6 +31,7 @@ pub struct Part {
     filename: Option<String>,
     encoding: TransferEncoding,
     protection: Option<&'static str>,
+    boundary: Option<Vec<u8>>,
 }
 
 impl Part {
@@ -79,6 +83,11 @@ impl Part {
     /// Why the part must not be edited, as far as the structure tells.
     pub fn protection(&self) -> Option<&'static str> {
         self.protection
+    }
+
+    /// Multiparts only.
+    pub(crate) fn boundary(&self) -> Option<&[u8]> {
+        self.boundary.as_deref()
     }
 
     /// True for text/*.
@@ -364,6 +373,7 @@ fn read_part(
         media_type,
         encoding,
         protection,
+        boundary: boundary.clone(),
     };
     (part, boundary)
 }

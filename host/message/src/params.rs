@@ -6,6 +6,9 @@ use mail_parser::parsers::MessageStream;
 
 use crate::limits::PARAMETERS_BYTES_MAX;
 
+#[cfg(test)]
+mod tests;
+
 /// A value such as `text/plain; charset=utf-8` or `attachment; filename="a.pdf"`.
 #[derive(Debug, Default)]
 pub(crate) struct Parameterised {

@@ -6,12 +6,15 @@ use bytes::{Bytes, BytesMut};
 
 use crate::charset::Charset;
 use crate::edit::{EditSet, Line};
-use crate::encoding::TransferEncoding;
+use crate::encoding::{TransferEncoding, quoted_printable_without_dashes};
 use crate::field::NewField;
 use crate::header::HeaderSection;
 use crate::message::{Message, text_charset};
 use crate::mime::Part;
 use crate::params;
+
+#[cfg(test)]
+mod tests;
 
 /// A message ready to be written, in pieces.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -213,7 +216,12 @@ impl Changes {
             Some(bytes) => (bytes, false),
             None => (Charset::UTF_8.encode(text, b"").unwrap_or_default(), true),
         };
-        let encoding = part.transfer_encoding().for_text(&bytes);
+        let mut encoding = part.transfer_encoding().for_text(&bytes);
+        let mut body = encoding.encode(&bytes).into_owned();
+        if holds_delimiter(message, part, &body) {
+            encoding = TransferEncoding::QuotedPrintable;
+            body = quoted_printable_without_dashes(&bytes);
+        }
         let mut added = Vec::new();
         if recoded {
             self.set_charset(&header, &mut added);
@@ -235,7 +243,6 @@ impl Changes {
                 });
             }
         }
-        let mut body = encoding.encode(&bytes).into_owned();
         end_body(message.bytes(), part, &mut body);
         self.splices.push(Splice {
             range: part.body_range(),
@@ -283,6 +290,21 @@ impl Changes {
             None => added.extend_from_slice(format!("{NAME}: {}\r\n", encoding.name()).as_bytes()),
         }
     }
+}
+
+/// True if a line of the body would end the part, or begin another.
+fn holds_delimiter(message: &Message, part: &Part, body: &[u8]) -> bool {
+    let mut boundaries = Vec::new();
+    let mut above = part.parent();
+    while let Some(parent) = above.and_then(|index| message.part(index).ok()) {
+        boundaries.extend(parent.boundary());
+        above = parent.parent();
+    }
+    !boundaries.is_empty()
+        && body
+            .split(|&byte| byte == b'\n')
+            .filter_map(|line| line.strip_prefix(b"--"))
+            .any(|line| boundaries.iter().any(|boundary| line.starts_with(boundary)))
 }
 
 /// The new body ends as its place asks: with a line end at the end of the message, and before a delimiter that does not

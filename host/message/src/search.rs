@@ -10,6 +10,9 @@ use aho_corasick::nfa::contiguous::NFA;
 use crate::error::Error;
 use crate::limits::{FIND_PATTERNS_BYTES_MAX, FIND_PATTERNS_MAX, URL_BYTES_MAX, URLS_MAX};
 
+#[cfg(test)]
+mod tests;
+
 /// Positions in `patterns` of those that occur in one of the texts, in order.
 pub(crate) fn find<'a, P: AsRef<str>>(
     texts: impl Iterator<Item = &'a str>,
@@ -63,13 +66,13 @@ pub(crate) fn urls<'a>(texts: impl Iterator<Item = (bool, &'a str)>) -> Vec<Stri
         let mut at = 0;
         while let Some(mark) = memchr::memmem::find(&bytes[at..], b"://") {
             let mark = at + mark;
-            let rest = &text[mark + 3..];
-            let length = rest.find(|c: char| ends_url(c)).unwrap_or(rest.len());
-            at = mark + 3 + length;
+            at = mark + 3;
             let Some(scheme) = scheme_before(text, mark) else {
-                at = mark + 3;
                 continue;
             };
+            let rest = &text[at..];
+            let length = rest.find(ends_url).unwrap_or(rest.len());
+            at += length;
             if scheme.len() + 3 + length > URL_BYTES_MAX {
                 continue;
             }

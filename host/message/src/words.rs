@@ -6,6 +6,9 @@
 use crate::charset::Charset;
 use crate::encoding;
 
+#[cfg(test)]
+mod tests;
+
 /// A charset's name in an encoded word, with language; longer is no encoded word.
 const LABEL_BYTES_MAX: usize = 80;
 
@@ -102,7 +105,7 @@ fn flush(run: &mut Vec<Word>, out: &mut String, push: &impl Fn(String, &mut Stri
             word.charset
                 .decode(&word.bytes)
                 .chars()
-                .map(|c| if c.is_control() { ' ' } else { c }),
+                .map(|c| if c.is_control() && c != '\t' { ' ' } else { c }),
         );
     }
     if !decoded.is_empty() {

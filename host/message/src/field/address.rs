@@ -120,6 +120,7 @@ impl List {
     fn close(&mut self, mark: char) {
         match self.tokens.last_mut() {
             Some(Token::Plain { text, .. }) => text.push(mark),
+            Some(Token::Encoded { then, .. }) if !then.is_empty() => then.push(mark),
             // RFC 2047 5 (3): white space stands between an encoded word and a special.
             _ => self.tokens.push(Token::Plain {
                 gap: self.gap(),
