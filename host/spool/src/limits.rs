@@ -32,7 +32,7 @@ impl Default for Limits {
             history_log_bytes_max: 256 << 10,
             inbox_messages_max: 1_000,
             kv_value_bytes_max: 1 << 20,
-            cache_bytes: 64 << 20,
+            cache_bytes: 32 << 20,
         }
     }
 }

@@ -80,6 +80,22 @@ impl Disk {
         self.0.lock().unwrap().bytes.clone()
     }
 
+    /// Spoils what is on the disk: every place that holds `from` holds `to` now. Gives how many there were.
+    pub fn replace_all(&self, from: &[u8], to: &[u8]) -> usize {
+        assert_eq!(from.len(), to.len());
+        let bytes = &mut self.0.lock().unwrap().bytes;
+        let places: Vec<_> = bytes
+            .windows(from.len())
+            .enumerate()
+            .filter(|(_, w)| *w == from)
+            .map(|p| p.0)
+            .collect();
+        for place in &places {
+            bytes[*place..place + to.len()].copy_from_slice(to);
+        }
+        places.len()
+    }
+
     fn change(&self, event: Event) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
         let call = state.calls;
