@@ -32,7 +32,7 @@ pub use delivery::{Delivery, Failure, Fault, Outcome, Response, Stage, Transacti
 pub use settings::{Settings, TlsDemand};
 
 use std::collections::VecDeque;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -120,7 +120,6 @@ enum State {
 }
 
 /// One connection to a server.
-#[derive(Debug)]
 pub struct Connection {
     settings: Settings,
     state: State,
@@ -355,5 +354,16 @@ impl Connection {
             self.events
                 .push_back(Event::Send(self.commands.split().freeze()));
         }
+    }
+}
+
+/// Without what is to be sent: it may be a password.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("phase", &self.phase())
+            .field("capabilities", &self.capabilities)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,7 @@
 //! | 5321 4.1.1 | commands | [`command`] |
 //! | 5321 4.1.2, 4.1.3, 6531 3.3 | addresses, paths, literals | [`address`] |
 //! | 5321 4.2, 2034, 3463 | replies and statuses | [`reply`] |
-//! | 5321 2.3.8 | lines end in CRLF, and in nothing else | [`line`] |
+//! | 5321 2.3.8 | lines end in CRLF, and in nothing else | [`mod@line`] |
 //! | 5321 4.5.2 | DATA, dot-stuffing | [`data`] |
 //! | 3030 | BDAT | [`bdat`] |
 //! | 5321 4.5.3 | sizes and timeouts | [`limits`] |
@@ -25,7 +25,7 @@
 //! Two servers that disagree about where a message ends can be made to see two messages where there
 //! is one (CVE-2023-51764, -51765, -51766). Here only CRLF ends a line, only CRLF `.` CRLF ends DATA,
 //! and a bare CR, a bare LF or a NUL is never passed on: [`data`] says what happens to a message that
-//! has one, [`line`] what happens to a command.
+//! has one, [`mod@line`] what happens to a command.
 
 pub mod address;
 pub mod auth;

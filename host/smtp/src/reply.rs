@@ -1,7 +1,7 @@
 //! Replies: what a server says (RFC 5321 4.2, RFC 2034, RFC 3463).
 //!
 //! A [`Reply`] can be written as it is: its code is in range, its status agrees with the code, and
-//! its text holds no control characters. Every text a peer reads from us is made in [`texts`], so
+//! its text holds no control characters. Every text a peer reads from us is made in `texts`, so
 //! that one file shows all we ever tell strangers.
 
 mod encode;
@@ -42,8 +42,9 @@ pub enum Severity {
 
 impl Reply {
     /// Makes a reply out of anything: a code outside 200 to 599 becomes 451, a status of another
-    /// class takes the code's (and one for a code that has none is dropped), lines end at LF, and
-    /// other control characters become spaces. Use [`Reply::checked`] for what strangers wrote.
+    /// class takes the code's (and one for a code that has none is dropped), lines end at LF,
+    /// empty ones at the end are dropped, and other control characters become spaces. Use
+    /// [`Reply::checked`] for what strangers wrote.
     pub fn new(code: u16, status: impl Into<Option<EnhancedStatus>>, text: &str) -> Reply {
         let code = if (200..600).contains(&code) {
             code
@@ -51,7 +52,7 @@ impl Reply {
             451
         };
         let status = status.into().and_then(|status| status.of_class(code / 100));
-        let clean = text.strip_suffix('\n').unwrap_or(text);
+        let clean = text.trim_end_matches('\n');
         let space = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
         let text = clean.chars().map(space).collect::<String>().into();
         Reply { code, status, text }

@@ -27,6 +27,7 @@ mod question;
 mod settings;
 mod state;
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
@@ -56,7 +57,6 @@ pub enum Phase {
 }
 
 /// One connection from a client.
-#[derive(Debug)]
 pub struct Session {
     settings: Arc<Settings>,
     mode: Mode,
@@ -339,5 +339,16 @@ impl Session {
     fn drop_input(&mut self) {
         self.input = BytesMut::new();
         self.lines.reset();
+    }
+}
+
+/// Without what was received: it may be a password.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("phase", &self.phase())
+            .field("peer", &self.peer)
+            .field("transaction", &self.transaction)
+            .finish_non_exhaustive()
     }
 }

@@ -5,6 +5,8 @@
 //! with it they go out together, up to a window (RFC 2920 3.1). Replies come in the order of the
 //! commands, so a queue says which reply belongs to what.
 
+mod write;
+
 use std::collections::VecDeque;
 use std::fmt::Write;
 
@@ -12,7 +14,6 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Fault, Outcome, Phase, Response, Settings, Stage, Transaction};
 use crate::data;
-use crate::envelope::{OriginalRecipient, Parameter, find};
 use crate::extension::Capabilities;
 use crate::limits::{PIPELINED_COMMANDS_MAX, PIPELINED_MESSAGE_BYTES_MAX};
 use crate::reply::Reply;
@@ -369,47 +370,6 @@ impl Job {
                 stage,
                 response: reply.clone().into(),
             });
-        }
-    }
-
-    fn write_mail(&self, out: &mut BytesMut) {
-        let _ = write!(out, "MAIL FROM:{}", self.transaction.sender);
-        if self.offers_size {
-            let _ = write!(out, " SIZE={}", self.size);
-        }
-        if self.eight_bit {
-            out.extend_from_slice(b" BODY=8BITMIME");
-        }
-        if self.utf8 {
-            out.extend_from_slice(b" SMTPUTF8");
-        }
-        if self.offers_dsn {
-            self.write_parameters(&self.transaction.parameters, ["RET", "ENVID"], out);
-        }
-        out.extend_from_slice(b"\r\n");
-    }
-
-    fn write_rcpt(&self, index: usize, out: &mut BytesMut) {
-        let recipient = &self.transaction.recipients[index];
-        let _ = write!(out, "RCPT TO:<{}>", recipient.address);
-        if self.offers_dsn {
-            self.write_parameters(&recipient.parameters, ["NOTIFY", "ORCPT"], out);
-        }
-        out.extend_from_slice(b"\r\n");
-    }
-
-    fn write_parameters(&self, all: &[Parameter], keywords: [&str; 2], out: &mut BytesMut) {
-        for parameter in keywords
-            .into_iter()
-            .filter_map(|keyword| find(all, keyword))
-        {
-            let value = parameter.value().unwrap_or_default();
-            if self.utf8 || value.is_ascii() {
-                let _ = write!(out, " {parameter}");
-            } else if let Some(original) = OriginalRecipient::parse(value) {
-                // RFC 6533 section 3: without SMTPUTF8 the address is written in ASCII.
-                let _ = write!(out, " {}={original}", parameter.keyword());
-            }
         }
     }
 }

@@ -59,6 +59,16 @@ fn whatever_is_given_a_reply_can_be_written() {
 }
 
 #[test]
+fn empty_last_lines_are_no_lines() {
+    // A reply with several of them once read back with one fewer each time.
+    for text in ["a\n", "a\n\n\n"] {
+        assert_eq!(Reply::new(250, None, text).text(), "a");
+    }
+    assert_eq!(Reply::new(250, None, "\n\na\n").text(), "\n\na");
+    assert_eq!(Reply::new(250, None, "\n\n").text(), "");
+}
+
+#[test]
 fn a_text_by_strangers_is_refused_where_it_would_be_mended() {
     let checked = |code, status: Option<&str>, text: &str| {
         Reply::checked(

@@ -107,6 +107,8 @@ replies! {
     utf8_not_asked: 553 5 . 6 . 7, "Address needs SMTPUTF8";
     /// 521: a command with a bare CR, a bare LF or a NUL.
     bare_in_command: 521 5 . 5 . 2, "Lines must end in CRLF, closing the connection";
+    /// 521: a request of HTTP.
+    not_http: 521 5 . 5 . 1, "This is no HTTP server, closing the connection";
     /// 521: a message whose end is in doubt.
     ambiguous_end: 521 5 . 5 . 2, "End of data must be CRLF.CRLF, closing the connection";
     /// 554 in place of a greeting.
@@ -121,6 +123,13 @@ replies! {
     try_later: 451 4 . 7 . 1, "Try again later";
     /// 554: more Received fields than any honest path has. For the relay.
     routing_loop: 554 5 . 4 . 6, "Routing loop detected";
+}
+
+impl Reply {
+    /// 250 to a message that is kept under this id, in the words people look for in logs.
+    pub fn queued_as(id: &str) -> Reply {
+        Reply::new(250, status(2, 0, 0), &format!("Queued as {}", one_line(id)))
+    }
 }
 
 /// 220, with the server's name and what the operator added.

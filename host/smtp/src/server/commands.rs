@@ -13,6 +13,8 @@ impl Session {
     pub(super) fn command_line(&mut self, line: &[u8]) {
         match Command::parse(line) {
             Ok(command) => self.command(command),
+            // A browser was made to post here: what follows is not what its owner wants to say.
+            Err(CommandError::Unknown) if is_http(line) => self.close_with(Reply::not_http()),
             Err(CommandError::Unknown) => self.fail(Reply::unknown_command()),
             Err(CommandError::NotText) => self.fail(Reply::not_text()),
             // So many octets follow as nobody knows.
@@ -309,6 +311,14 @@ impl Session {
             Step::Cancelled => self.fail(Reply::auth_cancelled()),
         }
     }
+}
+
+fn is_http(line: &[u8]) -> bool {
+    let verb = line.split(|&byte| byte == b' ').next().unwrap_or_default();
+    let verbs: [&[u8]; 7] = [
+        b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT", b"Host:",
+    ];
+    verbs.iter().any(|http| verb.eq_ignore_ascii_case(http))
 }
 
 /// What RFC 3207 section 4 does not let through before TLS, on a listener that requires it. BDAT is
