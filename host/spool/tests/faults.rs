@@ -117,6 +117,35 @@ fn a_disk_that_fails_at_any_call_loses_nothing_and_works_again_when_it_does() {
 }
 
 #[test]
+fn a_panic_inside_the_store_is_an_error_and_the_spool_goes_on() {
+    let mut panicked = 0;
+    for call in 0.. {
+        let disk = Disk::default();
+        let spool = open_on(&disk);
+        one(&spool, accept(1, 1, 1_000)).unwrap();
+        let start = disk.calls();
+        disk.panic_at(Some(start + call));
+        let batch = [
+            accept(2, 2, 9_000),
+            settled(1, vec![(0, Outcome::Delivered)]),
+        ];
+        let done = spool.commit(&batch, Durability::Durable);
+        disk.panic_at(None);
+        match done {
+            Ok(_) => break,
+            Err(error) => assert!(matches!(&error, Error::Corrupt(what) if what.contains("page"))),
+        }
+        panicked += 1;
+        let held = dump(&spool);
+        assert!(!held.messages.contains_key(&id(2)));
+        one(&spool, accept(3, 1, 10)).unwrap();
+        drop(spool);
+        assert!(dump(&open_on(&disk)).messages.contains_key(&id(3)));
+    }
+    assert!(panicked > 5, "{panicked}");
+}
+
+#[test]
 fn while_the_disk_stays_broken_every_call_says_so() {
     let disk = Disk::default();
     let spool = open_on(&disk);

@@ -358,3 +358,57 @@ fn a_snapshot_does_not_move() {
     assert_eq!(before.body(id(1)).unwrap().unwrap(), body_of(1, 5_000));
     assert!(spool.snapshot().unwrap().body(id(1)).unwrap().is_none());
 }
+
+#[test]
+fn readers_on_other_threads_see_whole_commits_while_one_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, _) = open(dir.path());
+    let last = 60;
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                loop {
+                    let now = spool.snapshot().unwrap();
+                    let due = now.due_before(u64::MAX, None, 100).unwrap();
+                    for due in &due {
+                        let message = due.entry.message;
+                        let body = now.body(message).unwrap().expect("an entry has its body");
+                        assert_eq!(body.len(), 3_000);
+                        assert_eq!(now.entries_of(message).unwrap().len(), 2);
+                    }
+                    // Each commit brings one message with two recipients and takes another.
+                    assert!(due.len() <= 2, "{}", due.len());
+                    if due.first().is_some_and(|due| due.entry.message == id(last)) {
+                        return;
+                    }
+                }
+            });
+        }
+        for n in 0..=last {
+            let mut batch = vec![accept(n, 2, 3_000)];
+            if n > 0 {
+                batch.push(settled(
+                    n - 1,
+                    vec![(0, Outcome::Delivered), (1, Outcome::Failed)],
+                ));
+            }
+            for answer in spool.commit(&batch, Durability::Durable).unwrap() {
+                answer.unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_message_of_many_megabytes_comes_back_byte_by_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, _) = open(dir.path());
+    let new = message(1, 1, 12_345_678);
+    one(&spool, Operation::Accept(vec![new.clone()])).unwrap();
+    assert_eq!(
+        spool.snapshot().unwrap().body(id(1)).unwrap().unwrap(),
+        new.body.concat()
+    );
+    one(&spool, settled(1, vec![(0, Outcome::Delivered)])).unwrap();
+    assert_eq!(spool.counts(), Counts::default());
+}

@@ -17,9 +17,12 @@ const KEYS: u8 = 3;
 const HISTORY_MAX: usize = 4;
 const INBOX_MAX: usize = 2;
 
+/// State and attempts of each waiting recipient.
+type Entries = BTreeMap<u32, (EntryState, u32)>;
+
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Model {
-    messages: BTreeMap<MessageId, (Bytes, BTreeMap<u32, (EntryState, u32)>)>,
+    messages: BTreeMap<MessageId, (Bytes, Entries)>,
     history: BTreeMap<MessageId, (u32, u32, u32)>,
     inbox: BTreeMap<MessageId, Bytes>,
     kv: BTreeMap<(String, Bytes), (Bytes, Option<u64>)>,
@@ -262,7 +265,7 @@ impl Model {
                 n,
                 outcomes,
                 bounce,
-            } => return self.settle(n, &outcomes, bounce),
+            } => self.settle(n, &outcomes, bounce),
             Act::Hold { n, entry } => self.entries(n, entry, |state| {
                 *state = EntryState::Held("odd".into());
             }),

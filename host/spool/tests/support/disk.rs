@@ -25,6 +25,7 @@ struct State {
     calls: u64,
     fault: Option<Fault>,
     failures: u64,
+    panic_at: Option<u64>,
 }
 
 /// Which calls fail, and how.
@@ -76,6 +77,11 @@ impl Disk {
         self.0.lock().unwrap().fault = fault;
     }
 
+    /// The call of this number panics, as redb does on pages that are not what they were.
+    pub fn panic_at(&self, call: Option<u64>) {
+        self.0.lock().unwrap().panic_at = call;
+    }
+
     pub fn bytes(&self) -> Vec<u8> {
         self.0.lock().unwrap().bytes.clone()
     }
@@ -100,6 +106,10 @@ impl Disk {
         let mut state = self.0.lock().unwrap();
         let call = state.calls;
         state.calls += 1;
+        if state.panic_at == Some(call) {
+            drop(state);
+            panic!("a page that is not what it was");
+        }
         if let Some(fault) = state.fault {
             let takes_room = match &event {
                 Event::Sync => fault.syncs,
