@@ -1,0 +1,10 @@
+//! The plugin host against real components: what plugins may do, may not do, and what becomes of those that try.
+
+mod chain;
+mod deliveries;
+mod faults;
+mod folder;
+mod grants;
+mod house;
+mod limits;
+mod loading;
