@@ -3,14 +3,17 @@
 //! Whoever can write these files runs code in this process. So the folder has mode 0700 and belongs to us, a file is
 //! taken only if it belongs to us and nobody else can write it, and a user's own precompiled file is never read.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use wasmtime::component::Component;
 
 use crate::engine::Flavour;
 use crate::error::Error;
+use crate::limits;
 
 /// A folder of native code.
 pub(crate) struct Cache {
@@ -69,6 +72,44 @@ impl Cache {
         }
     }
 
+    /// Removes what is not in use, oldest first, until the folder fits; and what an interrupted write left behind.
+    pub fn prune(&self, in_use: &BTreeSet<Arc<str>>) {
+        let Ok(entries) = fs::read_dir(&self.dir) else {
+            return;
+        };
+        let mut unused = Vec::new();
+        let mut kept = 0;
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let Ok(found) = entry.metadata() else {
+                continue;
+            };
+            let extension = path
+                .extension()
+                .and_then(|e| e.to_str())
+                .unwrap_or_default();
+            let name = path
+                .file_name()
+                .and_then(|n| n.to_str())
+                .unwrap_or_default();
+            match (extension, name.split_once('-')) {
+                ("part", _) => {
+                    let _ = fs::remove_file(&path);
+                }
+                ("native", Some((digest, _))) if in_use.contains(digest) => kept += found.len(),
+                ("native", _) => unused.push((found.modified().ok(), found.len(), path)),
+                _ => {}
+            }
+        }
+        unused.sort();
+        for (_, bytes, path) in unused.into_iter().rev() {
+            kept += bytes;
+            if kept > limits::CACHE_BYTES_MAX {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+
     fn path(&self, flavour: &Flavour, concurrent: bool, digest: &str) -> PathBuf {
         let kind = if concurrent { "c" } else { "p" };
         self.dir
@@ -82,7 +123,7 @@ impl Cache {
 
 /// Written beside and renamed, so that a reader sees all or nothing.
 fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let beside = path.with_extension(format!("{}.part", std::process::id()));
+    let beside = path.with_extension(format!("{:016x}.part", rand::random::<u64>()));
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]

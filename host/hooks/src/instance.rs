@@ -140,6 +140,10 @@ impl Instance {
         let text = clip(&text, limits::FAULT_TEXT_BYTES_MAX).to_owned();
         Err(match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => Fault::Cpu,
+            // wasmtime has no public type for it.
+            _ if text.contains("fuel allocated for hostcalls") => {
+                Fault::Budget("bytes handed to the host")
+            }
             None if self.bound.is_none() => Fault::Instantiate(text),
             _ => Fault::Trap(text),
         })

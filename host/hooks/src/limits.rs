@@ -76,6 +76,8 @@ pub const BREAKER_FAULTS_MAX: u32 = 10;
 pub const BREAKER_COOL_DOWN: Duration = Duration::from_secs(30);
 /// The largest component seen, of a Python plugin, has 18 MB.
 pub const COMPONENT_BYTES_MAX: u64 = 128 << 20;
+/// Native code kept on disk; a Python plugin takes 40 MB of it.
+pub const CACHE_BYTES_MAX: u64 = 1 << 30;
 /// A file counts as complete when it did not change for so long.
 pub const QUIET: Duration = Duration::from_millis(200);
 /// Longest plugin name.

@@ -1,5 +1,6 @@
 //! From bytes to something that can be instantiated: digest, compile or take from the cache, link, check the exports.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -33,6 +34,11 @@ pub(crate) struct Loader {
 impl Loader {
     pub fn new(engines: Arc<Engines>, cache: Cache) -> Loader {
         Loader { engines, cache }
+    }
+
+    /// Keeps the folder of native code within its limit.
+    pub fn prune(&self, in_use: &BTreeSet<Arc<str>>) {
+        self.cache.prune(in_use);
     }
 
     /// Blocks: milliseconds from the cache, up to many seconds without.

@@ -69,6 +69,7 @@ impl Plugins {
             None => BTreeMap::new(),
         };
         core.install_all(&files);
+        core.loader.prune(&core.digests());
         let watcher = dir
             .map(|dir| Watcher::start(&dir, files, Arc::downgrade(&core)))
             .transpose()?;
@@ -380,6 +381,19 @@ impl Core {
                 to: &to,
             },
         );
+    }
+
+    /// What serves, or would again.
+    fn digests(&self) -> BTreeSet<Arc<str>> {
+        let state = self.lock();
+        let versions = state
+            .slots
+            .values()
+            .flat_map(|slot| [&slot.active, &slot.previous]);
+        versions
+            .flatten()
+            .map(|version| version.loaded.digest.clone())
+            .collect()
     }
 
     /// Swaps in what the slots and the settings say now.

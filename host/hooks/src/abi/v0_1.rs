@@ -4,8 +4,13 @@ mod convert;
 mod imports;
 
 use wasmtime::Store;
-use wasmtime::component::{Instance, InstancePre, Linker};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{
+    ComponentExportIndex, ComponentNamedList, Func, Instance, InstancePre, Lift, Linker, Lower,
+    TypedFunc,
+};
 
+use self::bindings::baton::relay::{deliveries as d, http_types as h, types as t};
 use self::bindings::exports::baton::relay as exports;
 use crate::error::Error;
 use crate::fault::Fault;
@@ -41,16 +46,16 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 }
 
 macro_rules! hooks {
-    ($($field:ident: $interface:ident = $hook:ident,)*) => {
-        /// Where the hooks of one component are; found once, when it is loaded.
+    ($($field:ident = $hook:ident: fn($($param:ty),*) -> $answer:ty;)*) => {
+        /// Where the hooks of one component are; found, and their types checked, once, when it is loaded.
         pub(crate) struct Hooks {
-            $($field: Option<exports::$interface::GuestIndices>,)*
+            $($field: Option<ComponentExportIndex>,)*
         }
 
         /// The hooks of one instance, each looked up when it is first called.
         pub(crate) struct Bound {
             instance: Instance,
-            $($field: Option<exports::$interface::Guest>,)*
+            $($field: Option<Func>,)*
         }
 
         impl Hooks {
@@ -59,8 +64,7 @@ macro_rules! hooks {
                 let exported = exported(pre)?;
                 let hooks = Hooks {
                     $($field: if exported.contains(Hook::$hook) {
-                        let found = exports::$interface::GuestIndices::new(pre);
-                        Some(found.map_err(|e| wrong_signature(Hook::$hook, &e))?)
+                        Some(checked::<($($param,)*), (Result<$answer, String>,)>(pre, Hook::$hook)?)
                     } else {
                         None
                     },)*
@@ -75,16 +79,26 @@ macro_rules! hooks {
             }
 
             $(
-                fn $field(
+                async fn $field(
                     &mut self,
                     hooks: &Hooks,
                     store: &mut Store<Guest>,
-                ) -> wasmtime::Result<&exports::$interface::Guest> {
-                    if self.$field.is_none() {
-                        let Some(indices) = &hooks.$field else { return Err(not_exported(Hook::$hook)) };
-                        self.$field = Some(indices.load(store, &self.instance)?);
-                    }
-                    self.$field.as_ref().ok_or_else(|| not_exported(Hook::$hook))
+                    params: ($($param,)*),
+                ) -> wasmtime::Result<Result<$answer, String>> {
+                    let func = match self.$field {
+                        Some(func) => func,
+                        None => {
+                            let found = hooks.$field.as_ref();
+                            let found = found.and_then(|at| self.instance.get_func(&mut *store, at));
+                            *self.$field.insert(found.ok_or_else(|| not_exported(Hook::$hook))?)
+                        }
+                    };
+                    // SAFETY: the function is the export that `Hooks::find` checked to have exactly these types.
+                    let func = unsafe {
+                        TypedFunc::<($($param,)*), (Result<$answer, String>,)>::new_unchecked(func)
+                    };
+                    let (said,) = func.call_async(&mut *store, params).await?;
+                    Ok(said)
                 }
             )*
         }
@@ -92,19 +106,20 @@ macro_rules! hooks {
 }
 
 hooks! {
-    connect: on_connect = Connect,
-    auth: on_auth = Auth,
-    mail: on_mail = Mail,
-    rcpt: on_rcpt = Rcpt,
-    data: on_data = Data,
-    copy: on_copy = Copy,
-    route: on_route = Route,
-    reply: on_reply = Reply,
-    delivered: on_delivered = Delivered,
-    report: on_report = Report,
-    bounce: on_bounce = Bounce,
-    feedback: on_feedback = Feedback,
-    request: on_request = Request,
+    connect = Connect: fn(t::Session<'_>) -> t::Decision;
+    auth = Auth: fn(t::Session<'_>, &str, &str, &str) -> exports::on_auth::AuthDecision;
+    mail = Mail: fn(t::Session<'_>, t::Envelope<'_>) -> t::Decision;
+    rcpt = Rcpt: fn(t::Session<'_>, t::Envelope<'_>, t::Recipient<'_>)
+        -> exports::on_rcpt::RecipientDecision;
+    data = Data: fn(t::Session<'_>, t::Envelope<'_>) -> t::Decision;
+    copy = Copy: fn(t::Envelope<'_>, t::Recipient<'_>) -> t::Decision;
+    route = Route: fn(d::Attempt<'_>) -> Option<d::Route>;
+    reply = Reply: fn(d::Attempt<'_>, d::Stage, t::ReplyParam<'_>) -> Option<d::TranslationResult>;
+    delivered = Delivered: fn(d::Attempt<'_>, t::ReplyParam<'_>) -> ();
+    report = Report: fn() -> Vec<d::ReportResult>;
+    bounce = Bounce: fn(d::Attempt<'_>, d::ReportParam<'_>) -> d::BounceDecision;
+    feedback = Feedback: fn(d::ReportParam<'_>, Option<d::Attempt<'_>>) -> ();
+    request = Request: fn(h::RequestParam<'_>) -> h::Response;
 }
 
 impl Bound {
@@ -119,12 +134,8 @@ impl Bound {
         use convert as c;
         Ok(match *question {
             Question::Connect { session } => {
-                let hook = self.connect(hooks, store)?;
-                c::answer(
-                    hook.call_on_connect(&mut *store, c::session(session))
-                        .await?,
-                    c::decision,
-                )
+                let params = (c::session(session),);
+                c::answer(self.connect(hooks, store, params).await?, c::decision)
             }
             Question::Auth {
                 session,
@@ -132,126 +143,124 @@ impl Bound {
                 identity,
                 secret,
             } => {
-                let hook = self.auth(hooks, store)?;
-                let session = c::session(session);
-                let said = hook
-                    .call_on_auth(&mut *store, session, mechanism, identity, secret)
-                    .await?;
-                c::answer(said, c::auth)
+                let params = (c::session(session), mechanism, identity, secret);
+                c::answer(self.auth(hooks, store, params).await?, c::auth)
             }
             Question::Mail { session, envelope } => {
-                let hook = self.mail(hooks, store)?;
                 let lent = c::LentEnvelope::new(envelope);
                 let recipients = lent.recipients();
-                let envelope = lent.envelope(&recipients);
-                let said = hook
-                    .call_on_mail(&mut *store, c::session(session), envelope)
-                    .await?;
-                c::answer(said, c::decision)
+                let params = (c::session(session), lent.envelope(&recipients));
+                c::answer(self.mail(hooks, store, params).await?, c::decision)
             }
             Question::Rcpt {
                 session,
                 envelope,
                 recipient,
             } => {
-                let hook = self.rcpt(hooks, store)?;
                 let lent = c::LentEnvelope::new(envelope);
                 let recipients = lent.recipients();
-                let envelope = lent.envelope(&recipients);
                 let parameters = c::parameters(&recipient.parameters);
                 let recipient = c::recipient(recipient, &parameters);
-                let session = c::session(session);
-                let said = hook
-                    .call_on_rcpt(&mut *store, session, envelope, recipient)
-                    .await?;
-                c::answer(said, c::recipient_decision)
+                let params = (c::session(session), lent.envelope(&recipients), recipient);
+                c::answer(
+                    self.rcpt(hooks, store, params).await?,
+                    c::recipient_decision,
+                )
             }
             Question::Data { session, envelope } => {
-                let hook = self.data(hooks, store)?;
                 let lent = c::LentEnvelope::new(envelope);
                 let recipients = lent.recipients();
-                let envelope = lent.envelope(&recipients);
-                let said = hook
-                    .call_on_data(&mut *store, c::session(session), envelope)
-                    .await?;
-                c::answer(said, c::decision)
+                let params = (c::session(session), lent.envelope(&recipients));
+                c::answer(self.data(hooks, store, params).await?, c::decision)
             }
             Question::Copy {
                 envelope,
                 recipient,
             } => {
-                let hook = self.copy(hooks, store)?;
                 let lent = c::LentEnvelope::new(envelope);
                 let recipients = lent.recipients();
-                let envelope = lent.envelope(&recipients);
                 let parameters = c::parameters(&recipient.parameters);
                 let recipient = c::recipient(recipient, &parameters);
-                c::answer(
-                    hook.call_on_copy(&mut *store, envelope, recipient).await?,
-                    c::decision,
-                )
+                let params = (lent.envelope(&recipients), recipient);
+                c::answer(self.copy(hooks, store, params).await?, c::decision)
             }
             Question::Route { attempt } => {
-                let hook = self.route(hooks, store)?;
-                c::answer(
-                    hook.call_on_route(&mut *store, c::attempt(attempt)).await?,
-                    c::route,
-                )
+                let params = (c::attempt(attempt),);
+                c::answer(self.route(hooks, store, params).await?, c::route)
             }
             Question::Reply {
                 attempt,
                 stage,
                 reply,
             } => {
-                let hook = self.reply(hooks, store)?;
                 let status = c::status(reply);
-                let (attempt, reply) = (c::attempt(attempt), c::reply(reply, &status));
-                let said = hook
-                    .call_on_reply(&mut *store, attempt, c::stage(stage), reply)
-                    .await?;
-                c::answer(said, c::translation)
+                let params = (
+                    c::attempt(attempt),
+                    c::stage(stage),
+                    c::reply(reply, &status),
+                );
+                c::answer(self.reply(hooks, store, params).await?, c::translation)
             }
             Question::Delivered { attempt, reply } => {
-                let hook = self.delivered(hooks, store)?;
                 let status = c::status(reply);
-                let (attempt, reply) = (c::attempt(attempt), c::reply(reply, &status));
-                let said = hook.call_on_delivered(&mut *store, attempt, reply).await?;
-                c::answer(said, |()| Ok(Answer::Done))
+                let params = (c::attempt(attempt), c::reply(reply, &status));
+                c::answer(self.delivered(hooks, store, params).await?, |()| {
+                    Ok(Answer::Done)
+                })
             }
-            Question::Report => {
-                let hook = self.report(hooks, store)?;
-                c::answer(hook.call_on_report(&mut *store).await?, c::reports)
-            }
+            Question::Report => c::answer(self.report(hooks, store, ()).await?, c::reports),
             Question::Bounce { attempt, report } => {
-                let hook = self.bounce(hooks, store)?;
                 let status = report.reply.as_ref().map(c::status).unwrap_or_default();
-                let (attempt, report) = (c::attempt(attempt), c::report(report, &status));
-                c::answer(
-                    hook.call_on_bounce(&mut *store, attempt, report).await?,
-                    c::bounce,
-                )
+                let params = (c::attempt(attempt), c::report(report, &status));
+                c::answer(self.bounce(hooks, store, params).await?, c::bounce)
             }
             Question::Feedback { report, attempt } => {
-                let hook = self.feedback(hooks, store)?;
                 let status = report.reply.as_ref().map(c::status).unwrap_or_default();
-                let (report, attempt) = (c::report(report, &status), attempt.map(c::attempt));
-                let said = hook.call_on_feedback(&mut *store, report, attempt).await?;
-                c::answer(said, |()| Ok(Answer::Done))
+                let params = (c::report(report, &status), attempt.map(c::attempt));
+                c::answer(self.feedback(hooks, store, params).await?, |()| {
+                    Ok(Answer::Done)
+                })
             }
             Question::Request { request } => {
-                let hook = self.request(hooks, store)?;
                 let headers: Vec<(&str, &str)> = request
                     .headers
                     .iter()
                     .map(|(k, v)| (k.as_str(), v.as_str()))
                     .collect();
-                let request = c::request(request, &headers);
-                c::answer(
-                    hook.call_on_request(&mut *store, request).await?,
-                    c::response,
-                )
+                let params = (c::request(request, &headers),);
+                c::answer(self.request(hooks, store, params).await?, c::response)
             }
         })
+    }
+}
+
+/// The function of a hook, if its types are those of the contract.
+fn checked<Params, Answers>(
+    pre: &InstancePre<Guest>,
+    hook: Hook,
+) -> Result<ComponentExportIndex, Error>
+where
+    Params: ComponentNamedList + Lower,
+    Answers: ComponentNamedList + Lift,
+{
+    let component = pre.component();
+    let refuse = |why: &str| {
+        Err(Error::Refused(format!(
+            "{hook} has another signature than the contract: {why}"
+        )))
+    };
+    let Some(interface) = component.get_export_index(None, &*export_name(hook)) else {
+        return refuse("it is no interface");
+    };
+    match component.get_export(Some(&interface), hook.name()) {
+        Some((ComponentItem::ComponentFunc(func), at)) => {
+            match func.typecheck::<Params, Answers>(&pre.instance_type()) {
+                Ok(()) => Ok(at),
+                Err(e) => refuse(&crate::engine::chain(&e)),
+            }
+        }
+        Some(_) => refuse("it is no function"),
+        None => refuse("the interface has no function of that name"),
     }
 }
 
@@ -267,7 +276,7 @@ fn exported(pre: &InstancePre<Guest>) -> Result<HookSet, Error> {
         match Hook::from_name(interface) {
             Some(hook)
                 if component
-                    .get_export_index(None, &export_name(hook))
+                    .get_export_index(None, &*export_name(hook))
                     .is_some() =>
             {
                 set.insert(hook);
@@ -295,13 +304,6 @@ fn exported(pre: &InstancePre<Guest>) -> Result<HookSet, Error> {
 
 fn export_name(hook: Hook) -> String {
     format!("{PACKAGE}{hook}{VERSION}")
-}
-
-fn wrong_signature(hook: Hook, error: &wasmtime::Error) -> Error {
-    Error::Refused(format!(
-        "{hook} has another signature than the contract: {}",
-        crate::engine::chain(error)
-    ))
 }
 
 fn not_exported(hook: Hook) -> wasmtime::Error {

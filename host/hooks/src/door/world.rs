@@ -8,7 +8,7 @@ use baton_smtp::{Mailbox, ReversePath};
 use bytes::Bytes;
 
 use super::Met;
-use crate::desk::{Desk, clip};
+use crate::desk::clip;
 use crate::grant::Target;
 use crate::guest::Guest;
 use crate::limits;
@@ -38,9 +38,7 @@ impl Guest {
     }
 
     fn services(&self) -> Option<&dyn Services> {
-        self.desk
-            .as_ref()
-            .map(|desk: &Box<Desk>| &*desk.house.services)
+        self.desk.as_ref().map(|desk| &*desk.house.services)
     }
 
     pub fn kv_get(&mut self, key: &str) -> Met<Result<Option<Bytes>, KvError>> {

@@ -1,10 +1,10 @@
 //! Order, decisions, tags, scores, edits: what a chain of plugins comes to.
 
-use baton_hooks::{
-    Hook, InstanceScope, PluginSettings, RecipientVerdict, RequestOutcome, Score, Sitting, Thresholds,
-    Verdict,
-};
 use baton_hooks::{AuthVerdict, HttpRequest};
+use baton_hooks::{
+    Hook, InstanceScope, PluginSettings, RecipientVerdict, RequestOutcome, Score, Sitting,
+    Thresholds, Verdict,
+};
 use baton_smtp::Parameter;
 use bytes::Bytes;
 
@@ -35,21 +35,45 @@ async fn each_decision_of_the_contract_becomes_its_verdict() {
 
 #[tokio::test]
 async fn plugins_are_asked_in_order_and_the_first_final_decision_ends_the_chain() {
-    let site = Site::new(&[("b", "actor"), ("a", "actor"), ("z", "actor")], |settings| {
-        for (name, order) in [("z", 10), ("a", 50), ("b", 50)] {
-            settings.plugins.insert(name.into(), PluginSettings { order, ..Default::default() });
-        }
-    });
+    let site = Site::new(
+        &[("b", "actor"), ("a", "actor"), ("z", "actor")],
+        |settings| {
+            for (name, order) in [("z", 10), ("a", 50), ("b", 50)] {
+                settings.plugins.insert(
+                    name.into(),
+                    PluginSettings {
+                        order,
+                        ..Default::default()
+                    },
+                );
+            }
+        },
+    );
     let mut sitting = site.session("hold me");
     assert_eq!(sitting.on_connect().await, Verdict::Pass);
-    let holds: Vec<String> = sitting.holds().iter().map(|h| format!("{} {}", h.plugin, h.reason)).collect();
+    let holds: Vec<String> = sitting
+        .holds()
+        .iter()
+        .map(|h| format!("{} {}", h.plugin, h.reason))
+        .collect();
     assert_eq!(holds, ["z me", "a me", "b me"]);
     let mut sitting = site.session("accept");
     assert_eq!(sitting.on_connect().await, Verdict::Accept);
-    assert_eq!(sitting.take_records().len(), 1, "nobody is asked after accept");
+    assert_eq!(
+        sitting.take_records().len(),
+        1,
+        "nobody is asked after accept"
+    );
     let names: Vec<&str> = ["z", "a", "b"].to_vec();
     let generation = site.plugins.generation();
-    assert_eq!(generation.digests().iter().map(|(n, _)| &**n).collect::<Vec<_>>(), names);
+    assert_eq!(
+        generation
+            .digests()
+            .iter()
+            .map(|(n, _)| &**n)
+            .collect::<Vec<_>>(),
+        names
+    );
 }
 
 #[tokio::test]
@@ -69,7 +93,10 @@ async fn holds_tags_and_scores_of_a_session_reach_its_transactions_and_not_each_
 
 #[tokio::test]
 async fn an_instance_lives_for_one_transaction_unless_the_operator_says_session() {
-    for (scope, expected) in [(InstanceScope::Transaction, "1"), (InstanceScope::Session, "2")] {
+    for (scope, expected) in [
+        (InstanceScope::Transaction, "1"),
+        (InstanceScope::Session, "2"),
+    ] {
         let site = Site::actor(|own| own.instance = scope);
         let session = site.session("count");
         let mut first = session.transaction();
@@ -82,7 +109,11 @@ async fn an_instance_lives_for_one_transaction_unless_the_operator_says_session(
         drop(second);
         let mut other = site.session("count").transaction();
         other.on_mail(&envelope()).await;
-        assert_eq!(tag(&other, "count").as_deref(), Some("1"), "another session sees nothing of it");
+        assert_eq!(
+            tag(&other, "count").as_deref(),
+            Some("1"),
+            "another session sees nothing of it"
+        );
     }
 }
 
@@ -97,7 +128,11 @@ async fn hooks_of_one_transaction_share_an_instance_until_it_is_parked() {
     sitting.park();
     assert_eq!(sitting.instances(), 0);
     sitting.on_mail(&envelope()).await;
-    assert_eq!(tag(&sitting, "count").as_deref(), Some("1"), "globals vanish, tags stay");
+    assert_eq!(
+        tag(&sitting, "count").as_deref(),
+        Some("1"),
+        "globals vanish, tags stay"
+    );
 }
 
 #[tokio::test]
@@ -105,17 +140,31 @@ async fn a_recipient_is_shown_with_those_before_it_and_may_be_rewritten() {
     let site = Site::actor(|_| {});
     let mut sitting = site.session("").transaction();
     let mut envelope = envelope();
-    envelope.parameters.push(Parameter::new("SIZE", Some("1000")).unwrap());
+    envelope
+        .parameters
+        .push(Parameter::new("SIZE", Some("1000")).unwrap());
     let mut first = recipient("first");
-    first.parameters.push(Parameter::new("NOTIFY", Some("NEVER")).unwrap());
+    first
+        .parameters
+        .push(Parameter::new("NOTIFY", Some("NEVER")).unwrap());
     envelope.recipients.push(first);
     envelope.recipients.push(recipient("second"));
     let verdict = sitting.on_rcpt(&envelope, &recipient("rewrite a b")).await;
-    let RecipientVerdict::Rewrite(to) = verdict else { panic!("{verdict:?}") };
-    assert_eq!(to, [mailbox("a", "example.org"), mailbox("b", "example.org")]);
+    let RecipientVerdict::Rewrite(to) = verdict else {
+        panic!("{verdict:?}")
+    };
+    assert_eq!(
+        to,
+        [mailbox("a", "example.org"), mailbox("b", "example.org")]
+    );
     assert_eq!(tag(&sitting, "before").as_deref(), Some("[1, 0]"));
-    let verdict = sitting.on_rcpt(&envelope, &recipient("reject 550 5.1.1 none such")).await;
-    assert!(matches!(verdict, RecipientVerdict::Decide(Verdict::Reject(_))), "{verdict:?}");
+    let verdict = sitting
+        .on_rcpt(&envelope, &recipient("reject 550 5.1.1 none such"))
+        .await;
+    assert!(
+        matches!(verdict, RecipientVerdict::Decide(Verdict::Reject(_))),
+        "{verdict:?}"
+    );
     let records = sitting.take_records();
     assert_eq!(records[0].decision, "rewrite a@example.org b@example.org");
 }
@@ -134,7 +183,10 @@ async fn edits_of_one_plugin_are_seen_by_the_next_and_kept_for_the_relay() {
 
     let mut sitting = site.transaction("set-text 0 other words;text 0;find WORDS nothing;urls");
     sitting.on_data(&envelope()).await;
-    assert_eq!(tag(&sitting, "text").as_deref(), Some("Ok(\"other words\")"));
+    assert_eq!(
+        tag(&sitting, "text").as_deref(),
+        Some("Ok(\"other words\")")
+    );
     assert_eq!(tag(&sitting, "find").as_deref(), Some("[0]"));
     assert_eq!(tag(&sitting, "urls").as_deref(), Some("[]"));
 }
@@ -145,11 +197,23 @@ async fn a_message_is_read_in_every_way_of_the_contract() {
     let mut sitting = site.transaction("sizes;parts;part-digest 0;urls;header Nope");
     sitting.on_data(&envelope()).await;
     let size = sitting.draft().unwrap().message().size();
-    assert_eq!(tag(&sitting, "sizes"), Some(format!("({size}, Ok(10), Ok(5))")));
-    assert_eq!(tag(&sitting, "parts").as_deref(), Some("[(0, \"text/plain\", true)]"));
-    assert_eq!(tag(&sitting, "urls").as_deref(), Some("[\"http://example.net/x\"]"));
+    assert_eq!(
+        tag(&sitting, "sizes"),
+        Some(format!("({size}, Ok(10), Ok(5))"))
+    );
+    assert_eq!(
+        tag(&sitting, "parts").as_deref(),
+        Some("[(0, \"text/plain\", true)]")
+    );
+    assert_eq!(
+        tag(&sitting, "urls").as_deref(),
+        Some("[\"http://example.net/x\"]")
+    );
     assert_eq!(tag(&sitting, "header").as_deref(), Some("None"));
-    assert_eq!(tag(&sitting, "part-digest").unwrap().len(), "Ok(\"\")".len() + 64);
+    assert_eq!(
+        tag(&sitting, "part-digest").unwrap().len(),
+        "Ok(\"\")".len() + 64
+    );
 }
 
 #[tokio::test]
@@ -157,18 +221,33 @@ async fn outside_of_a_message_reading_answers_no_message_and_editing_read_only()
     let site = Site::actor(|_| {});
     let mut sitting = site.session("text 0;append X-A b").transaction();
     sitting.on_mail(&envelope()).await;
-    assert_eq!(tag(&sitting, "text").as_deref(), Some("Err(Error::NoMessage)"));
-    assert_eq!(tag(&sitting, "edit").as_deref(), Some("Err(Error::NoMessage)"));
+    assert_eq!(
+        tag(&sitting, "text").as_deref(),
+        Some("Err(Error::NoMessage)")
+    );
+    assert_eq!(
+        tag(&sitting, "edit").as_deref(),
+        Some("Err(Error::NoMessage)")
+    );
     let mut sitting = Sitting::new(site.plugins.generation());
     sitting.set_draft(draft("append X-A b"));
     sitting.on_report().await;
-    assert_eq!(tag(&sitting, "edit").as_deref(), Some("Err(Error::ReadOnly)"));
+    assert_eq!(
+        tag(&sitting, "edit").as_deref(),
+        Some("Err(Error::ReadOnly)")
+    );
 }
 
 #[tokio::test]
 async fn scores_are_summed_over_the_chain_and_compared_at_its_end() {
-    let thresholds = Thresholds { reject: Some(6.0), defer: Some(4.0), hold: Some(2.0) };
-    let site = Site::new(&[("a", "actor"), ("b", "actor")], |s| s.thresholds = thresholds);
+    let thresholds = Thresholds {
+        reject: Some(6.0),
+        defer: Some(4.0),
+        hold: Some(2.0),
+    };
+    let site = Site::new(&[("a", "actor"), ("b", "actor")], |s| {
+        s.thresholds = thresholds
+    });
     let run = async |act: &str| {
         let mut sitting = site.transaction(act);
         let verdict = sitting.on_data(&envelope()).await;
@@ -176,11 +255,26 @@ async fn scores_are_summed_over_the_chain_and_compared_at_its_end() {
     };
     assert_eq!(run("score A 0.5").await, ("next".into(), 0));
     assert_eq!(run("score A 1").await, ("next".into(), 1));
-    assert_eq!(run("score A 2").await, ("defer 451 4.7.1 Message deferred by policy".into(), 0));
-    assert_eq!(run("score A 3").await, ("reject 550 5.7.1 Message refused by policy".into(), 0));
-    assert_eq!(run("score A 9;accept").await, ("accept".into(), 0), "accept is a yes");
+    assert_eq!(
+        run("score A 2").await,
+        ("defer 451 4.7.1 Message deferred by policy".into(), 0)
+    );
+    assert_eq!(
+        run("score A 3").await,
+        ("reject 550 5.7.1 Message refused by policy".into(), 0)
+    );
+    assert_eq!(
+        run("score A 9;accept").await,
+        ("accept".into(), 0),
+        "accept is a yes"
+    );
     let mut sitting = site.transaction("score A -1");
-    sitting.add_score(Score { plugin: "host".into(), symbol: "X".into(), points: 5.0, why: "y".into() });
+    sitting.add_score(Score {
+        plugin: "host".into(),
+        symbol: "X".into(),
+        points: 5.0,
+        why: "y".into(),
+    });
     assert_eq!(sitting.on_data(&envelope()).await, Verdict::Pass);
     assert_eq!(sitting.take_records()[0].scores.len(), 1);
 }
@@ -190,10 +284,22 @@ async fn a_copy_is_changed_for_its_recipient_alone() {
     let site = Site::actor(|_| {});
     let mut sitting = site.transaction("append X-All yes;tag who all");
     sitting.on_data(&envelope()).await;
-    let own = sitting.on_copy(&envelope(), &recipient("append X-One yes;tag who one;hold on")).await;
+    let own = sitting
+        .on_copy(
+            &envelope(),
+            &recipient("append X-One yes;tag who one;hold on"),
+        )
+        .await;
     assert_eq!(own.verdict, Verdict::Pass);
     assert_eq!(own.draft.unwrap().header_count("X-One"), 1);
-    assert_eq!(own.tags.unwrap().iter().find(|(k, _)| &**k == "who").map(|(_, v)| &**v), Some("one"));
+    assert_eq!(
+        own.tags
+            .unwrap()
+            .iter()
+            .find(|(k, _)| &**k == "who")
+            .map(|(_, v)| &**v),
+        Some("one")
+    );
     assert_eq!(own.holds.len(), 1);
     let other = sitting.on_copy(&envelope(), &recipient("next")).await;
     assert!(other.draft.is_none() && other.tags.is_none() && other.holds.is_empty());
@@ -209,10 +315,22 @@ async fn credentials_are_allowed_denied_or_left_to_the_relay() {
     let mut sitting = site.session("");
     let allowed = AuthVerdict::Allow("joe-PLAIN".into());
     assert_eq!(sitting.on_auth("PLAIN", "joe", "right").await, allowed);
-    assert_eq!(sitting.on_auth("LOGIN", "joe", "wrong").await, AuthVerdict::Deny);
-    assert_eq!(sitting.on_auth("PLAIN", "jane", "any").await, AuthVerdict::Pass);
-    assert_eq!(sitting.on_auth("PLAIN", "err", "any").await, AuthVerdict::Defer);
-    assert_eq!(sitting.on_auth("PLAIN", "bad", "two\r\nlines").await, AuthVerdict::Defer);
+    assert_eq!(
+        sitting.on_auth("LOGIN", "joe", "wrong").await,
+        AuthVerdict::Deny
+    );
+    assert_eq!(
+        sitting.on_auth("PLAIN", "jane", "any").await,
+        AuthVerdict::Pass
+    );
+    assert_eq!(
+        sitting.on_auth("PLAIN", "err", "any").await,
+        AuthVerdict::Defer
+    );
+    assert_eq!(
+        sitting.on_auth("PLAIN", "bad", "two\r\nlines").await,
+        AuthVerdict::Defer
+    );
 }
 
 #[tokio::test]
@@ -230,7 +348,10 @@ async fn what_is_known_is_told_by_property() {
     assert_eq!(get("p-hook"), "Some(\"on-data\")");
     assert_eq!(get("p-peer-ip"), "Some(\"192.0.2.7\")");
     assert_eq!(get("p-nonsense"), "None");
-    assert_eq!(get("config"), r#"(Some("[1]"), "{\"key\":\"value\",\"n\":[1]}")"#);
+    assert_eq!(
+        get("config"),
+        r#"(Some("[1]"), "{\"key\":\"value\",\"n\":[1]}")"#
+    );
     assert_eq!(get("authres"), "[(\"spf\", \"pass\")]");
 }
 
@@ -244,14 +365,30 @@ async fn a_request_reaches_the_plugin_it_names_and_no_other() {
         headers: vec![("Host".into(), "relay.test".into())],
         body: Bytes::from_static(b"12345"),
     };
-    let RequestOutcome::Response(response) = sitting.on_request("a", &request("/x?y=1")).await else {
+    let RequestOutcome::Response(response) = sitting.on_request("a", &request("/x?y=1")).await
+    else {
         panic!("no response");
     };
-    assert_eq!((response.status, &response.body[..]), (200, &b"GET /x?y=1 5"[..]));
-    assert_eq!(sitting.on_request("b", &request("/")).await, RequestOutcome::NotFound);
-    assert_eq!(sitting.on_request("c", &request("/")).await, RequestOutcome::NotFound);
-    assert_eq!(sitting.on_request("a", &request("/act/trap")).await, RequestOutcome::Failed);
-    assert_eq!(sitting.on_request("a", &request("/teapot")).await, RequestOutcome::Failed);
+    assert_eq!(
+        (response.status, &response.body[..]),
+        (200, &b"GET /x?y=1 5"[..])
+    );
+    assert_eq!(
+        sitting.on_request("b", &request("/")).await,
+        RequestOutcome::NotFound
+    );
+    assert_eq!(
+        sitting.on_request("c", &request("/")).await,
+        RequestOutcome::NotFound
+    );
+    assert_eq!(
+        sitting.on_request("a", &request("/act/trap")).await,
+        RequestOutcome::Failed
+    );
+    assert_eq!(
+        sitting.on_request("a", &request("/teapot")).await,
+        RequestOutcome::Failed
+    );
 }
 
 #[tokio::test]

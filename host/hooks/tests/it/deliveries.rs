@@ -1,8 +1,8 @@
 //! The delivery side: routes, translations, reports, bounces.
 
 use baton_hooks::{
-    Advice, BounceVerdict, Disposition, FaultPolicy, NextHop, RemoteReply, Report, ReportKind, RouteVerdict,
-    Scope, Sitting, Stage, TlsDemand,
+    Advice, BounceVerdict, Disposition, FaultPolicy, NextHop, RemoteReply, Report, ReportKind,
+    RouteVerdict, Scope, Sitting, Stage, TlsDemand,
 };
 use baton_smtp::{EnhancedStatus, Reply};
 use std::time::Duration;
@@ -10,7 +10,11 @@ use std::time::Duration;
 use crate::house::{Site, attempt, draft, tag};
 
 fn refused() -> RemoteReply {
-    RemoteReply::from(&Reply::new(452, EnhancedStatus::new(4, 2, 2), "full\nreally"))
+    RemoteReply::from(&Reply::new(
+        452,
+        EnhancedStatus::new(4, 2, 2),
+        "full\nreally",
+    ))
 }
 
 #[tokio::test]
@@ -21,15 +25,24 @@ async fn a_route_is_the_default_or_what_the_first_plugin_says() {
     assert_eq!(sitting.on_route(&attempt).await, RouteVerdict::Default);
     attempt.egress = Some("pool".into());
     attempt.host = Some("mx:example.net".into());
-    let RouteVerdict::Route(route) = sitting.on_route(&attempt).await else { panic!("no route") };
+    let RouteVerdict::Route(route) = sitting.on_route(&attempt).await else {
+        panic!("no route")
+    };
     assert!(matches!(route.next_hop, Some(NextHop::Mx(_))));
-    assert_eq!((route.port, route.priority, route.tls), (Some(2525), Some(200), Some(TlsDemand::Verify)));
+    assert_eq!(
+        (route.port, route.priority, route.tls),
+        (Some(2525), Some(200), Some(TlsDemand::Verify))
+    );
     assert_eq!(
         sitting.take_records()[1].decision,
         "route mx:example.net port 2525 egress pool priority 200 tls verify"
     );
     attempt.host = Some("not a host".into());
-    assert_eq!(sitting.on_route(&attempt).await, RouteVerdict::Defer, "nonsense is a fault");
+    assert_eq!(
+        sitting.on_route(&attempt).await,
+        RouteVerdict::Defer,
+        "nonsense is a fault"
+    );
 }
 
 #[tokio::test]
@@ -41,7 +54,11 @@ async fn a_fault_in_on_route_defers_the_attempt_unless_the_policy_is_skip() {
     ] {
         let site = Site::actor(|own| own.fault = fault);
         let mut sitting = Sitting::new(site.plugins.generation());
-        assert_eq!(sitting.on_route(&attempt("trap", 1)).await, verdict, "{fault:?}");
+        assert_eq!(
+            sitting.on_route(&attempt("trap", 1)).await,
+            verdict,
+            "{fault:?}"
+        );
     }
 }
 
@@ -49,12 +66,23 @@ async fn a_fault_in_on_route_defers_the_attempt_unless_the_policy_is_skip() {
 async fn a_reply_is_translated_and_a_fault_leaves_it_as_it_is() {
     let site = Site::actor(|_| {});
     let mut sitting = Sitting::new(site.plugins.generation());
-    let found = sitting.on_reply(&attempt("next", 1), Stage::RcptTo, &refused()).await.unwrap();
-    assert_eq!((found.disposition, found.scope), (Disposition::Soft, Scope::Recipient));
+    let found = sitting
+        .on_reply(&attempt("next", 1), Stage::RcptTo, &refused())
+        .await
+        .unwrap();
+    assert_eq!(
+        (found.disposition, found.scope),
+        (Disposition::Soft, Scope::Recipient)
+    );
     assert_eq!(found.advice, Advice::Retry(Some(Duration::from_secs(90))));
-    assert_eq!((found.reason.as_str(), found.rule.as_str()), ("mailbox-full", "4.2.2"));
+    assert_eq!(
+        (found.reason.as_str(), found.rule.as_str()),
+        ("mailbox-full", "4.2.2")
+    );
     assert!(found.explanation.is_empty() || !found.explanation.contains('\r'));
-    let none = sitting.on_reply(&attempt("trap", 1), Stage::RcptTo, &refused()).await;
+    let none = sitting
+        .on_reply(&attempt("trap", 1), Stage::RcptTo, &refused())
+        .await;
     assert_eq!(none, None);
 }
 
@@ -63,8 +91,15 @@ async fn a_failure_without_a_reply_is_shown_with_code_0() {
     let site = Site::actor(|_| {});
     let mut sitting = Sitting::new(site.plugins.generation());
     let failure = RemoteReply::failure(EnhancedStatus::new(4, 4, 1), "connection refused");
-    let found = sitting.on_reply(&attempt("next", 1), Stage::Connect, &failure).await.unwrap();
-    assert!(found.explanation.starts_with("0 connection refused"), "{}", found.explanation);
+    let found = sitting
+        .on_reply(&attempt("next", 1), Stage::Connect, &failure)
+        .await
+        .unwrap();
+    assert!(
+        found.explanation.starts_with("0 connection refused"),
+        "{}",
+        found.explanation
+    );
 }
 
 #[tokio::test]
@@ -77,12 +112,24 @@ async fn success_complaints_and_bounces_are_told() {
     let mut report = Report::new(ReportKind::Complaint);
     report.feedback_type = Some("abuse".into());
     sitting.on_feedback(&report, None).await;
-    assert_eq!(tag(&sitting, "feedback").as_deref(), Some("(Some(\"abuse\"), false)"));
+    assert_eq!(
+        tag(&sitting, "feedback").as_deref(),
+        Some("(Some(\"abuse\"), false)")
+    );
     let mut report = Report::new(ReportKind::Bounce);
     report.reply = Some(refused());
-    assert_eq!(sitting.on_bounce(&attempt("next", 1), &report).await, BounceVerdict::Notify);
-    assert_eq!(tag(&sitting, "bounce").as_deref(), Some("(None, Some(\"4.2.2\"))"));
-    assert_eq!(sitting.on_bounce(&attempt("next", 2), &report).await, BounceVerdict::Silent);
+    assert_eq!(
+        sitting.on_bounce(&attempt("next", 1), &report).await,
+        BounceVerdict::Notify
+    );
+    assert_eq!(
+        tag(&sitting, "bounce").as_deref(),
+        Some("(None, Some(\"4.2.2\"))")
+    );
+    assert_eq!(
+        sitting.on_bounce(&attempt("next", 2), &report).await,
+        BounceVerdict::Silent
+    );
 }
 
 #[tokio::test]
@@ -94,7 +141,10 @@ async fn reports_are_read_from_the_ambient_message() {
     assert_eq!(reports.len(), 1);
     assert_eq!(reports[0].recipient.as_deref(), Some("joe@example.org"));
     let reply = reports[0].reply.clone().unwrap();
-    assert_eq!((reply.code, reply.status, &*reply.text), (550, Some(EnhancedStatus::new(5, 1, 1)), "a\nb"));
+    assert_eq!(
+        (reply.code, reply.status, &*reply.text),
+        (550, Some(EnhancedStatus::new(5, 1, 1)), "a\nb")
+    );
     let mut sitting = Sitting::new(site.plugins.generation());
     sitting.set_draft(draft("next"));
     assert!(sitting.on_report().await.is_empty());

@@ -10,7 +10,10 @@ use crate::house::{Site, draft, envelope, guest, tag};
 async fn a_fault_leaves_no_half_edit_tag_or_score_behind() {
     let site = Site::new(&[("a", "actor"), ("b", "actor")], |settings| {
         for name in ["a", "b"] {
-            let own = PluginSettings { fault: FaultPolicy::Skip, ..Default::default() };
+            let own = PluginSettings {
+                fault: FaultPolicy::Skip,
+                ..Default::default()
+            };
             settings.plugins.insert(name.into(), own);
         }
     });
@@ -21,7 +24,10 @@ async fn a_fault_leaves_no_half_edit_tag_or_score_behind() {
         sitting.set_tags(vec![("before".into(), "kept".into())]);
         assert_eq!(sitting.on_data(&envelope()).await, Verdict::Pass, "{end}");
         let draft = sitting.draft().unwrap();
-        assert!(draft.is_empty() && draft.header_count("X-Half") == 0, "{end}");
+        assert!(
+            draft.is_empty() && draft.header_count("X-Half") == 0,
+            "{end}"
+        );
         assert_eq!(sitting.tags().len(), 1, "{end}");
         assert!(sitting.scores().is_empty(), "{end}");
         for record in sitting.take_records() {
@@ -34,9 +40,15 @@ async fn a_fault_leaves_no_half_edit_tag_or_score_behind() {
 #[tokio::test]
 async fn the_fault_policy_decides_what_the_peer_is_told() {
     for (fault, expected) in [
-        (FaultPolicy::Defer, "defer 451 4.3.0 Local trouble, try again later"),
+        (
+            FaultPolicy::Defer,
+            "defer 451 4.3.0 Local trouble, try again later",
+        ),
         (FaultPolicy::Skip, "next"),
-        (FaultPolicy::Reject, "reject 554 5.3.0 Cannot be processed here"),
+        (
+            FaultPolicy::Reject,
+            "reject 554 5.3.0 Cannot be processed here",
+        ),
     ] {
         let site = Site::actor(|own| own.fault = fault);
         let mut sitting = site.transaction("trap");
@@ -64,7 +76,11 @@ async fn an_answer_that_contradicts_itself_or_holds_a_line_end_is_a_fault() {
         let mut sitting = site.session(helo);
         assert_eq!(sitting.on_connect().await, Verdict::Pass, "{helo:?}");
         let record = sitting.take_records().remove(0);
-        assert!(matches!(record.fault, Some(Fault::Answer(_))), "{helo:?}: {:?}", record.fault);
+        assert!(
+            matches!(record.fault, Some(Fault::Answer(_))),
+            "{helo:?}: {:?}",
+            record.fault
+        );
         assert!(sitting.holds().is_empty());
     }
 }
@@ -74,14 +90,24 @@ async fn a_header_with_a_line_end_and_an_edit_in_a_signed_part_are_refused_where
     let site = Site::actor(|_| {});
     let mut sitting = site.transaction("append X-A a\\r\\nBcc: evil@example.net");
     assert_eq!(sitting.on_data(&envelope()).await, Verdict::Pass);
-    assert!(tag(&sitting, "edit").unwrap().starts_with("Err(Error::Invalid"));
+    assert!(
+        tag(&sitting, "edit")
+            .unwrap()
+            .starts_with("Err(Error::Invalid")
+    );
     let signed = "X-Act: set-text 1 other\r\nContent-Type: multipart/signed; boundary=b; \
         protocol=\"application/pgp-signature\"; micalg=pgp-sha256\r\n\r\n--b\r\n\
         Content-Type: text/plain\r\n\r\nsigned\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n";
     let mut sitting = site.transaction("");
-    sitting.set_draft(baton_message::EditSet::new(baton_message::Message::parse(signed.into()), false));
+    sitting.set_draft(baton_message::EditSet::new(
+        baton_message::Message::parse(signed.into()),
+        false,
+    ));
     assert_eq!(sitting.on_data(&envelope()).await, Verdict::Pass);
-    assert_eq!(tag(&sitting, "edit").as_deref(), Some("Err(Error::Protected)"));
+    assert_eq!(
+        tag(&sitting, "edit").as_deref(),
+        Some("Err(Error::Protected)")
+    );
     assert!(sitting.draft().unwrap().is_empty());
 }
 
@@ -95,7 +121,11 @@ async fn an_error_the_plugin_answers_is_a_fault_that_leaves_the_instance_in_orde
     assert_eq!(record.fault, Some(Fault::Answered("because".into())));
     sitting.set_session(crate::house::session("count"));
     sitting.on_mail(&envelope()).await;
-    assert_eq!(tag(&sitting, "count").as_deref(), Some("2"), "the same instance");
+    assert_eq!(
+        tag(&sitting, "count").as_deref(),
+        Some("2"),
+        "the same instance"
+    );
 }
 
 #[tokio::test]
@@ -128,9 +158,16 @@ async fn repeated_faults_open_the_breaker_and_a_success_closes_it() {
     for _ in 0..3 {
         assert!(matches!(run("trap").await, (false, Some(Fault::Trap(_)))));
     }
-    assert_eq!(run("next").await, (false, Some(Fault::Open)), "policy without a call");
+    assert_eq!(
+        run("next").await,
+        (false, Some(Fault::Open)),
+        "policy without a call"
+    );
     assert_eq!(site.plugins.list()[0].state.name(), "broken");
-    assert_eq!(site.house.events("plugin-breaker-opened"), ["plugin-breaker-opened actor 3"]);
+    assert_eq!(
+        site.house.events("plugin-breaker-opened"),
+        ["plugin-breaker-opened actor 3"]
+    );
     let start = std::time::Instant::now();
     while run("next").await.1 == Some(Fault::Open) {
         assert!(start.elapsed() < Duration::from_secs(30));
@@ -143,15 +180,26 @@ async fn repeated_faults_open_the_breaker_and_a_success_closes_it() {
 
 #[tokio::test]
 async fn a_version_that_only_faults_gives_way_to_the_one_before() {
-    let site = Site::new(&[("p", "brief")], |settings| settings.breaker.faults_max = 4);
+    let site = Site::new(&[("p", "brief")], |settings| {
+        settings.breaker.faults_max = 4
+    });
     let good = site.plugins.generation();
     std::fs::write(site.dir.join("p.wasm"), guest("broken")).unwrap();
-    site.until("the file serves", |s| s.plugins.generation().id() != good.id());
+    site.until("the file serves", |s| {
+        s.plugins.generation().id() != good.id()
+    });
     for _ in 0..4 {
         let mut sitting = site.session("").transaction();
-        assert!(matches!(sitting.on_mail(&envelope()).await, Verdict::Defer(_)));
+        assert!(matches!(
+            sitting.on_mail(&envelope()).await,
+            Verdict::Defer(_)
+        ));
     }
-    assert_eq!(site.plugins.generation().id(), good.id(), "the bundled version serves again");
+    assert_eq!(
+        site.plugins.generation().id(),
+        good.id(),
+        "the bundled version serves again"
+    );
     let info = site.plugins.list().remove(0);
     assert_eq!(info.state.name(), "active");
     assert!(info.problem.unwrap().contains("only faulted"));
@@ -161,7 +209,9 @@ async fn a_version_that_only_faults_gives_way_to_the_one_before() {
     assert_eq!(site.plugins.generation().id(), good.id());
     // A mended file does.
     std::fs::write(site.dir.join("p.wasm"), guest("actor")).unwrap();
-    site.until("the mended file serves", |s| s.plugins.generation().id() != good.id());
+    site.until("the mended file serves", |s| {
+        s.plugins.generation().id() != good.id()
+    });
 }
 
 #[tokio::test]
@@ -170,13 +220,21 @@ async fn others_go_on_while_one_faults() {
     let mut good = Vec::new();
     let mut bad = Vec::new();
     for n in 0..8 {
-        let act = if n % 2 == 0 { "loop" } else { "spin 20;tag alive yes" };
+        let act = if n % 2 == 0 {
+            "loop"
+        } else {
+            "spin 20;tag alive yes"
+        };
         let mut sitting = site.transaction(act);
         let task = tokio::spawn(async move {
             let verdict = sitting.on_data(&envelope()).await;
             (verdict, tag(&sitting, "alive"))
         });
-        if n % 2 == 0 { bad.push(task) } else { good.push(task) }
+        if n % 2 == 0 {
+            bad.push(task)
+        } else {
+            good.push(task)
+        }
     }
     for task in good {
         assert_eq!(task.await.unwrap(), (Verdict::Pass, Some("yes".into())));

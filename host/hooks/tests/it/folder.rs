@@ -9,7 +9,11 @@ use crate::house::{Site, envelope, guest};
 
 fn digest_of(site: &Site, name: &str) -> Option<String> {
     let generation = site.plugins.generation();
-    generation.digests().iter().find(|(n, _)| &**n == name).map(|(_, d)| d.to_string())
+    generation
+        .digests()
+        .iter()
+        .find(|(n, _)| &**n == name)
+        .map(|(_, d)| d.to_string())
 }
 
 #[test]
@@ -25,7 +29,9 @@ fn a_file_dropped_in_serves_and_one_taken_out_does_not() {
     // Replaced by a rename, as an editor or a deployment does it.
     fs::write(site.dir.join(".mine.new"), guest("actor")).unwrap();
     fs::rename(site.dir.join(".mine.new"), site.dir.join("mine.wasm")).unwrap();
-    site.until("the other serves", |s| digest_of(s, "mine").is_some_and(|d| d != before));
+    site.until("the other serves", |s| {
+        digest_of(s, "mine").is_some_and(|d| d != before)
+    });
     fs::remove_file(site.dir.join("mine.wasm")).unwrap();
     site.until("it is gone", |s| s.plugins.list().is_empty());
     assert!(!site.plugins.generation().exports(Hook::Data));
@@ -37,10 +43,14 @@ fn a_file_of_a_bundled_plugins_name_takes_its_place_until_it_is_removed() {
     let site = Site::new(&[("p", "brief")], |_| {});
     let bundled = digest_of(&site, "p").unwrap();
     fs::write(site.dir.join("p.wasm"), guest("actor")).unwrap();
-    site.until("the file serves", |s| digest_of(s, "p").is_some_and(|d| d != bundled));
+    site.until("the file serves", |s| {
+        digest_of(s, "p").is_some_and(|d| d != bundled)
+    });
     assert_eq!(site.plugins.list().len(), 1);
     fs::remove_file(site.dir.join("p.wasm")).unwrap();
-    site.until("the bundled one is back", |s| digest_of(s, "p").as_ref() == Some(&bundled));
+    site.until("the bundled one is back", |s| {
+        digest_of(s, "p").as_ref() == Some(&bundled)
+    });
     assert_eq!(site.plugins.list()[0].source, Source::Bundled);
 }
 
@@ -76,7 +86,10 @@ fn what_lies_in_the_folder_at_the_start_serves_from_the_first_sitting_on() {
     });
     let generation = site.plugins.generation();
     assert_eq!(generation.digests().len(), 2);
-    assert!(generation.exports(Hook::Connect), "the file and not the bundled one");
+    assert!(
+        generation.exports(Hook::Connect),
+        "the file and not the bundled one"
+    );
     assert_eq!(site.house.events("plugin-refused").len(), 1);
 }
 
@@ -88,10 +101,15 @@ fn a_refused_file_at_the_start_leaves_the_bundled_plugin_in_place() {
         fs::write(dir.join("p.wasm"), b"nonsense").unwrap();
     });
     let info = site.plugins.list().remove(0);
-    assert_eq!((info.state, info.source), (PluginState::Active, Source::Bundled));
+    assert_eq!(
+        (info.state, info.source),
+        (PluginState::Active, Source::Bundled)
+    );
     assert!(info.problem.is_some());
     fs::remove_file(site.dir.join("p.wasm")).unwrap();
-    site.until("the problem is gone", |s| s.plugins.list()[0].problem.is_none());
+    site.until("the problem is gone", |s| {
+        s.plugins.list()[0].problem.is_none()
+    });
 }
 
 #[test]
@@ -117,18 +135,33 @@ fn folders_pipes_dangling_links_huge_files_and_strange_names_are_refused_and_har
     std::os::unix::fs::symlink("/nowhere/at/all", site.dir.join("link.wasm")).unwrap();
     let huge = fs::File::create(site.dir.join("huge.wasm")).unwrap();
     huge.set_len(1 << 30).unwrap();
-    let pipe = std::process::Command::new("mkfifo").arg(site.dir.join("pipe.wasm")).status().unwrap();
+    let pipe = std::process::Command::new("mkfifo")
+        .arg(site.dir.join("pipe.wasm"))
+        .status()
+        .unwrap();
     assert!(pipe.success());
     fs::write(site.dir.join("no name.wasm"), guest("brief")).unwrap();
     fs::write(site.dir.join("readme.txt"), "not a plugin").unwrap();
     fs::write(site.dir.join("good.wasm"), guest("brief")).unwrap();
     site.until("the good one serves", |s| digest_of(s, "good").is_some());
-    site.until("all are refused", |s| s.house.events("plugin-refused").len() >= 5);
+    site.until("all are refused", |s| {
+        s.house.events("plugin-refused").len() >= 5
+    });
     let events = site.house.events("plugin-refused");
     for name in ["dir", "link", "huge", "pipe", "no name.wasm"] {
-        assert!(events.iter().any(|e| e.starts_with(&format!("plugin-refused {name} "))), "{name}: {events:?}");
+        assert!(
+            events
+                .iter()
+                .any(|e| e.starts_with(&format!("plugin-refused {name} "))),
+            "{name}: {events:?}"
+        );
     }
-    let states: Vec<_> = site.plugins.list().into_iter().map(|i| (i.name.to_string(), i.state.name())).collect();
+    let states: Vec<_> = site
+        .plugins
+        .list()
+        .into_iter()
+        .map(|i| (i.name.to_string(), i.state.name()))
+        .collect();
     assert!(states.contains(&("good".into(), "active")), "{states:?}");
 }
 
@@ -151,14 +184,21 @@ async fn a_sitting_ends_with_the_plugins_it_began_with() {
     fs::remove_file(site.dir.join("p.wasm")).unwrap();
     site.until("it is gone", |s| s.plugins.list().is_empty());
     assert!(matches!(session.on_connect().await, Verdict::Reject(_)));
-    assert!(matches!(session.transaction().on_mail(&envelope()).await, Verdict::Reject(_)));
-    assert_eq!(site.session("reject 550 5.0.0 gone").on_connect().await, Verdict::Pass);
+    assert!(matches!(
+        session.transaction().on_mail(&envelope()).await,
+        Verdict::Reject(_)
+    ));
+    assert_eq!(
+        site.session("reject 550 5.0.0 gone").on_connect().await,
+        Verdict::Pass
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plugins_are_replaced_many_times_while_sittings_go_on() {
     let site = Site::new(&[("p", "actor")], |_| {});
     let stop = std::sync::atomic::AtomicBool::new(false);
+    let handle = tokio::runtime::Handle::current();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for round in 0..20 {
@@ -166,11 +206,12 @@ async fn plugins_are_replaced_many_times_while_sittings_go_on() {
                 fs::write(site.dir.join(".new"), guest(of)).unwrap();
                 fs::rename(site.dir.join(".new"), site.dir.join("p.wasm")).unwrap();
                 let hooks = if of == "brief" { 2 } else { Hook::COUNT };
-                site.until("the swap", |s| s.plugins.list()[0].hooks.iter().count() == hooks);
+                site.until("the swap", |s| {
+                    s.plugins.list()[0].hooks.iter().count() == hooks
+                });
             }
             stop.store(true, std::sync::atomic::Ordering::SeqCst);
         });
-        let handle = tokio::runtime::Handle::current();
         scope.spawn(|| {
             let mut served = 0;
             while !stop.load(std::sync::atomic::Ordering::SeqCst) || served == 0 {

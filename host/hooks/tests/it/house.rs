@@ -33,7 +33,14 @@ fn build() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guest");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest");
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--examples", "--target", "wasm32-wasip2"])
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--examples",
+            "--target",
+            "wasm32-wasip2",
+        ])
         .arg("--manifest-path")
         .arg(manifest.join("Cargo.toml"))
         .arg("--target-dir")
@@ -42,7 +49,10 @@ fn build() -> PathBuf {
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .status()
         .expect("cargo runs");
-    assert!(built.success(), "the guests do not build; is wasm32-wasip2 installed?");
+    assert!(
+        built.success(),
+        "the guests do not build; is wasm32-wasip2 installed?"
+    );
     target.join("wasm32-wasip2/release/examples")
 }
 
@@ -58,13 +68,24 @@ pub struct House {
 impl House {
     /// Events so far that begin with this.
     pub fn events(&self, kind: &str) -> Vec<String> {
-        self.events.lock().unwrap().iter().filter(|e| e.starts_with(kind)).cloned().collect()
+        self.events
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|e| e.starts_with(kind))
+            .cloned()
+            .collect()
     }
 }
 
 impl Services for House {
     fn kv_get(&self, plugin: &str, key: &str) -> Result<Option<Bytes>, KvError> {
-        Ok(self.kv.lock().unwrap().get(&(plugin.into(), key.into())).cloned())
+        Ok(self
+            .kv
+            .lock()
+            .unwrap()
+            .get(&(plugin.into(), key.into()))
+            .cloned())
     }
 
     fn kv_set(
@@ -78,7 +99,10 @@ impl Services for House {
         if value.len() as u64 > quota {
             return Err(KvError::Quota);
         }
-        self.kv.lock().unwrap().insert((plugin.into(), key.into()), value);
+        self.kv
+            .lock()
+            .unwrap()
+            .insert((plugin.into(), key.into()), value);
         Ok(())
     }
 
@@ -97,7 +121,12 @@ impl Services for House {
     }
 
     fn kv_delete(&self, plugin: &str, key: &str) -> Result<bool, KvError> {
-        Ok(self.kv.lock().unwrap().remove(&(plugin.into(), key.into())).is_some())
+        Ok(self
+            .kv
+            .lock()
+            .unwrap()
+            .remove(&(plugin.into(), key.into()))
+            .is_some())
     }
 
     fn kv_keys(
@@ -187,7 +216,11 @@ impl Services for House {
         Box::pin(async move {
             let body = request.body.clone();
             self.requests.lock().unwrap().push(request);
-            Ok(HttpResponse { status: 200, headers: Vec::new(), body })
+            Ok(HttpResponse {
+                status: 200,
+                headers: Vec::new(),
+                body,
+            })
         })
     }
 
@@ -200,7 +233,10 @@ impl Services for House {
         message: Bytes,
     ) -> BoxFuture<'a, Result<String, SubmitError>> {
         Box::pin(async move {
-            self.submitted.lock().unwrap().push((sender, recipients, message));
+            self.submitted
+                .lock()
+                .unwrap()
+                .push((sender, recipients, message));
             Ok("id-of-it".into())
         })
     }
@@ -208,7 +244,9 @@ impl Services for House {
     fn event(&self, event: PluginEvent<'_>) {
         let detail = match event.kind {
             PluginEventKind::Emitted { kind, fields } => format!("{kind} {fields:?}"),
-            PluginEventKind::Loaded { digest, .. } | PluginEventKind::Removed { digest } => digest.to_owned(),
+            PluginEventKind::Loaded { digest, .. } | PluginEventKind::Removed { digest } => {
+                digest.to_owned()
+            }
             PluginEventKind::Refused { reason } => reason.to_owned(),
             PluginEventKind::NotGranted { capability } => capability.to_owned(),
             PluginEventKind::Fault { hook, text } => format!("{hook} {text}"),
@@ -245,19 +283,33 @@ impl Site {
     /// With these bundled plugins, a small pool, and settings as the test wants them.
     pub fn new(bundled: &[(&str, &str)], change: impl FnOnce(&mut Settings)) -> Site {
         let temp = TempDir::new().unwrap();
-        let mut settings = Settings::new(temp.path().join("cache"));
+        // Shared, since compiling the same guests for every test would take most of the time.
+        let mut settings = Settings::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join("native"));
         settings.dir = Some(temp.path().join("plugins"));
         settings.hostname = "relay.test".into();
         settings.public_url = Some("https://relay.test".into());
-        settings.pool = Pool { instances_max: 24, wait: Duration::from_millis(200) };
+        settings.pool = Pool {
+            instances_max: 24,
+            wait: Duration::from_millis(200),
+        };
+        settings.breaker.faults_max = 1000;
         settings.bundled = bundled
             .iter()
-            .map(|(name, of)| Bundled { name: (*name).into(), bytes: guest(of) })
+            .map(|(name, of)| Bundled {
+                name: (*name).into(),
+                bytes: guest(of),
+            })
             .collect();
         change(&mut settings);
         let house = Arc::new(House::default());
         let plugins = Plugins::start(settings.clone(), house.clone()).unwrap();
-        Site { plugins, house, dir: temp.path().join("plugins"), settings, _temp: temp }
+        Site {
+            plugins,
+            house,
+            dir: temp.path().join("plugins"),
+            settings,
+            _temp: temp,
+        }
     }
 
     /// One `actor`, called so.
@@ -337,5 +389,9 @@ pub fn attempt(local: &str, number: u32) -> Attempt {
 
 /// The value of a tag.
 pub fn tag(sitting: &Sitting, key: &str) -> Option<String> {
-    sitting.tags().iter().find(|(k, _)| &**k == key).map(|(_, v)| v.to_string())
+    sitting
+        .tags()
+        .iter()
+        .find(|(k, _)| &**k == key)
+        .map(|(_, v)| v.to_string())
 }

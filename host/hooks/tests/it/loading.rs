@@ -30,11 +30,17 @@ fn exporting(interface: &str, function: &str, signature: &str) -> String {
 #[test]
 fn a_wrong_signature_an_unknown_hook_and_a_foreign_version_are_named() {
     let why = refused(&exporting("baton:relay/on-report@0.1.0", "on-report", ""));
-    assert!(why.contains("on-report") && why.contains("signature"), "{why}");
+    assert!(
+        why.contains("on-report") && why.contains("signature"),
+        "{why}"
+    );
     let why = refused(&exporting("baton:relay/on-report@0.1.0", "on-repotr", ""));
     assert!(why.contains("on-report"), "{why}");
     let why = refused(&exporting("baton:relay/on-dta@0.1.0", "on-dta", ""));
-    assert!(why.contains("baton:relay/on-dta@0.1.0") && why.contains("no hook"), "{why}");
+    assert!(
+        why.contains("baton:relay/on-dta@0.1.0") && why.contains("no hook"),
+        "{why}"
+    );
     let why = refused(&exporting("baton:relay/on-report@0.9.0", "on-report", ""));
     assert!(why.contains("0.9.0") && why.contains("0.1.0"), "{why}");
     let why = refused("(component)");
@@ -56,15 +62,29 @@ fn an_unknown_import_is_named() {
 #[test]
 fn a_component_is_inspected_without_running_it() {
     let found = inspect(guest("brief")).unwrap();
-    assert_eq!(found.hooks.iter().collect::<Vec<_>>(), [Hook::Rcpt, Hook::Data]);
-    assert!(found.imports.iter().any(|i| i == "baton:relay/message@0.1.0"), "{:?}", found.imports);
+    assert_eq!(
+        found.hooks.iter().collect::<Vec<_>>(),
+        [Hook::Rcpt, Hook::Data]
+    );
+    assert!(
+        found
+            .imports
+            .iter()
+            .any(|i| i == "baton:relay/message@0.1.0"),
+        "{:?}",
+        found.imports
+    );
     assert!(found.grants.is_empty(), "{:?}", found.grants);
     assert_eq!(found.digest.len(), 64);
     assert!(!found.concurrent);
     let all = inspect(guest("actor")).unwrap();
     assert_eq!(all.hooks.iter().count(), Hook::COUNT);
     assert_eq!(all.grants, ["kv", "dns", "http", "submit", "secrets"]);
-    assert!(all.producers.contains_key("processed-by"), "{:?}", all.producers);
+    assert!(
+        all.producers.contains_key("processed-by"),
+        "{:?}",
+        all.producers
+    );
 }
 
 #[test]
@@ -72,7 +92,10 @@ fn a_second_start_takes_native_code_from_the_cache() {
     let temp = tempfile::TempDir::new().unwrap();
     let mut settings = Settings::new(temp.path().join("cache"));
     settings.pool.instances_max = 4;
-    settings.bundled = vec![Bundled { name: "a".into(), bytes: guest("actor") }];
+    settings.bundled = vec![Bundled {
+        name: "a".into(),
+        bytes: guest("actor"),
+    }];
     let start = || {
         let begin = Instant::now();
         let plugins = Plugins::start(settings.clone(), Arc::new(House::default())).unwrap();
@@ -80,7 +103,13 @@ fn a_second_start_takes_native_code_from_the_cache() {
         begin.elapsed()
     };
     let cold = start();
-    let files = |dir: &std::path::Path| std::fs::read_dir(dir).unwrap().flatten().map(|f| f.path()).collect::<Vec<_>>();
+    let files = |dir: &std::path::Path| {
+        std::fs::read_dir(dir)
+            .unwrap()
+            .flatten()
+            .map(|f| f.path())
+            .collect::<Vec<_>>()
+    };
     let kept = files(&temp.path().join("cache"));
     assert_eq!(kept.len(), 1, "{kept:?}");
     let warm = start();
@@ -89,7 +118,11 @@ fn a_second_start_takes_native_code_from_the_cache() {
     let native = std::fs::read(&kept[0]).unwrap();
     std::fs::write(&kept[0], &native[..native.len() / 2]).unwrap();
     start();
-    assert_eq!(std::fs::read(&kept[0]).unwrap().len(), native.len(), "written anew");
+    assert_eq!(
+        std::fs::read(&kept[0]).unwrap().len(),
+        native.len(),
+        "written anew"
+    );
 }
 
 #[cfg(unix)]
@@ -100,18 +133,36 @@ fn a_cache_that_others_can_write_is_refused_and_a_file_that_others_can_write_is_
     let dir = temp.path().join("cache");
     let mut settings = Settings::new(&dir);
     settings.pool.instances_max = 4;
-    settings.bundled = vec![Bundled { name: "a".into(), bytes: guest("brief") }];
+    settings.bundled = vec![Bundled {
+        name: "a".into(),
+        bytes: guest("brief"),
+    }];
     let start = || Plugins::start(settings.clone(), Arc::new(House::default()));
     start().unwrap();
     let mode = |path: &std::path::Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     };
-    assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
-    let file = std::fs::read_dir(&dir).unwrap().next().unwrap().unwrap().path();
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+    let file = std::fs::read_dir(&dir)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     mode(&file, 0o666);
     start().unwrap();
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "written anew");
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600,
+        "written anew"
+    );
     mode(&dir, 0o755);
     assert!(matches!(start(), Err(Error::Cache(..))));
 }
@@ -122,12 +173,21 @@ fn a_refused_bundled_plugin_does_not_keep_the_others_from_starting() {
     let mut settings = Settings::new(temp.path().join("cache"));
     settings.pool.instances_max = 4;
     settings.bundled = vec![
-        Bundled { name: "bad".into(), bytes: b"\0asm\x0d\0\x01\0nonsense" },
-        Bundled { name: "good".into(), bytes: guest("brief") },
+        Bundled {
+            name: "bad".into(),
+            bytes: b"\0asm\x0d\0\x01\0nonsense",
+        },
+        Bundled {
+            name: "good".into(),
+            bytes: guest("brief"),
+        },
     ];
     let plugins = Plugins::start(settings, Arc::new(House::default())).unwrap();
     let list = plugins.list();
-    assert_eq!((list[0].state.name(), list[1].state.name()), ("refused", "active"));
+    assert_eq!(
+        (list[0].state.name(), list[1].state.name()),
+        ("refused", "active")
+    );
     assert!(plugins.generation().exports(Hook::Data));
 }
 
@@ -141,6 +201,9 @@ async fn settings_change_from_the_next_sitting_on() {
     changes.borrow_and_update();
     site.plugins.reconfigure(settings).unwrap();
     assert!(changes.has_changed().unwrap());
-    assert!(before.exports(Hook::Data), "a sitting under way keeps its generation");
+    assert!(
+        before.exports(Hook::Data),
+        "a sitting under way keeps its generation"
+    );
     assert!(!site.plugins.generation().exports(Hook::Data));
 }

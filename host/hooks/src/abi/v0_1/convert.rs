@@ -370,7 +370,7 @@ pub(super) fn translation(said: Option<d::TranslationResult>) -> Checked<Answer>
 }
 
 fn checked_translation(said: d::TranslationResult) -> Checked<Translation> {
-    if has_controls(&said.reason) || has_controls(&said.rule) || has_controls(&said.explanation) {
+    if has_controls(&said.reason) || has_controls(&said.rule) {
         return wrong("control characters in a translation");
     }
     if !(0.0..=1.0).contains(&said.confidence) {
@@ -403,7 +403,8 @@ fn checked_translation(said: d::TranslationResult) -> Checked<Translation> {
             d::Advice::Suspend(seconds) => Advice::Suspend(time(seconds)),
             d::Advice::RotateEgress => Advice::RotateEgress,
         },
-        explanation: text(&said.explanation),
+        // It often quotes what the remote said, in however many lines.
+        explanation: text(&said.explanation).replace(char::is_control, " "),
         confidence: said.confidence,
         rule: text(&said.rule),
     })

@@ -64,8 +64,15 @@ fn reply(rest: &str) -> Reply {
     Reply { code: code.parse().unwrap_or(0), status: status.replace('-', ""), text }
 }
 
+/// Enums of the contract are shown by their name alone.
 fn note(key: &str, value: impl std::fmt::Debug) {
-    context::set_tag(key, &format!("{value:?}"));
+    let mut text = format!("{value:?}");
+    if let (Some(from), Some(name)) = (text.find("Error { code"), text.find("name: \"")) {
+        let name = text[name + 7..].split('"').next().unwrap_or("").to_string();
+        let to = from + text[from..].find('}').unwrap_or(0) + 1;
+        text.replace_range(from..to, &name);
+    }
+    context::set_tag(key, &text);
 }
 
 fn one(verb: &str, rest: &str) -> Decided {

@@ -1,0 +1,255 @@
+//! What a hook costs: thread time of a fresh instance and of a live one.
+//!
+//! `cargo build --release --examples --target wasm32-wasip2 --manifest-path host/hooks/tests/guest/Cargo.toml`, then
+//! `cargo run --release -p baton-hooks --example bench -- host/hooks/tests/guest/target/wasm32-wasip2/release/examples/brief.wasm`.
+//! Numbers are microseconds of processor time: the lowest batch and the median of the batches.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_hooks::{
+    BoxFuture, Bundled, DnsError, Hook, HttpError, HttpRequest, HttpResponse, KvError, LogLevel,
+    PluginEvent, Plugins, RecipientVerdict, Services, Session, Settings, Sitting, SubmitError,
+    Verdict,
+};
+use baton_message::{EditSet, Message};
+use baton_smtp::{Domain, Envelope, Mailbox, Recipient, ReversePath};
+use bytes::Bytes;
+
+const BATCHES: usize = 40;
+const CALLS: usize = 500;
+
+fn main() {
+    let path = std::env::args().nth(1).expect("the path of brief.wasm");
+    let bytes: &'static [u8] = Box::leak(std::fs::read(path).unwrap().into_boxed_slice());
+    let cache = std::env::temp_dir().join(format!("baton-bench-{}", std::process::id()));
+    let mut settings = Settings::new(&cache);
+    settings.bundled = vec![Bundled {
+        name: "brief".into(),
+        bytes,
+    }];
+    let cold = std::time::Instant::now();
+    drop(Plugins::start(settings.clone(), Arc::new(Nothing)).unwrap());
+    let cold = cold.elapsed();
+    let warm = std::time::Instant::now();
+    let plugins = Plugins::start(settings, Arc::new(Nothing)).unwrap();
+    println!(
+        "start: {cold:?} compiling, {:?} from the cache",
+        warm.elapsed()
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(measure(&plugins));
+    drop(plugins);
+    let _ = std::fs::remove_dir_all(cache);
+}
+
+async fn measure(plugins: &Plugins) {
+    let generation = plugins.generation();
+    assert!(generation.exports(Hook::Rcpt));
+    let session = Arc::new(Session::new("s", "smtp", "192.0.2.1".parse().unwrap()));
+    let sender = Mailbox::new("joe", Domain::parse("example.net").unwrap()).unwrap();
+    let envelope = Envelope::new(ReversePath::Mailbox(sender.clone()));
+    let recipient = Recipient::new(sender);
+    let message = Message::parse(message());
+
+    let mut session_sitting = Sitting::session(generation.clone(), session);
+    report("sitting alone", async || {
+        std::hint::black_box(session_sitting.transaction());
+    })
+    .await;
+    report("hook nobody has", async || {
+        assert_eq!(session_sitting.on_connect().await, Verdict::Pass);
+    })
+    .await;
+    report("fresh instance, on-rcpt, drop", async || {
+        let mut sitting = session_sitting.transaction();
+        let verdict = sitting.on_rcpt(&envelope, &recipient).await;
+        assert_eq!(verdict, RecipientVerdict::Decide(Verdict::Pass));
+    })
+    .await;
+    report("fresh instance, on-data of 50 KiB, drop", async || {
+        let mut sitting = session_sitting.transaction();
+        sitting.set_draft(EditSet::new(Message::parse(message.bytes().clone()), false));
+        assert_eq!(sitting.on_data(&envelope).await, Verdict::Pass);
+    })
+    .await;
+    report("fresh instance, on-rcpt, on-data, drop", async || {
+        let mut sitting = session_sitting.transaction();
+        sitting.on_rcpt(&envelope, &recipient).await;
+        sitting.set_draft(EditSet::new(Message::parse(message.bytes().clone()), false));
+        assert_eq!(sitting.on_data(&envelope).await, Verdict::Pass);
+    })
+    .await;
+    let mut sitting = session_sitting.transaction();
+    sitting.set_draft(EditSet::new(message, false));
+    sitting.on_data(&envelope).await;
+    report("live instance, on-rcpt", async || {
+        sitting.on_rcpt(&envelope, &recipient).await;
+        sitting.take_records();
+    })
+    .await;
+    report("live instance, on-data of 50 KiB", async || {
+        sitting.on_data(&envelope).await;
+        sitting.take_records();
+    })
+    .await;
+}
+
+async fn report(what: &str, mut run: impl AsyncFnMut()) {
+    let mut batches = Vec::with_capacity(BATCHES);
+    for _ in 0..CALLS {
+        run().await;
+    }
+    for _ in 0..BATCHES {
+        let start = thread_time();
+        for _ in 0..CALLS {
+            run().await;
+        }
+        batches.push((thread_time() - start).as_secs_f64() * 1e6 / CALLS as f64);
+    }
+    batches.sort_by(f64::total_cmp);
+    println!("{what:45} {:7.2} {:7.2}", batches[0], batches[BATCHES / 2]);
+}
+
+/// Processor time of this thread: the machine may be busy with other things.
+fn thread_time() -> Duration {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the clock exists on every supported system and the pointer is to a timespec of our own.
+    let answer = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) };
+    assert_eq!(answer, 0);
+    Duration::new(
+        now.tv_sec.try_into().unwrap(),
+        now.tv_nsec.try_into().unwrap(),
+    )
+}
+
+fn message() -> Bytes {
+    let mut text = String::from(
+        "Received: from a.example by b.example; Thu, 1 Jan 2026 00:00:00 +0000\r\n\
+         From: Joe <joe@example.net>\r\nTo: jane@example.org\r\nSubject: hello there\r\n\
+         Date: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@example.net>\r\n\r\n",
+    );
+    while text.len() < 50 << 10 {
+        text.push_str("All work and no play makes a dull message, line after line.\r\n");
+    }
+    text.into()
+}
+
+/// A relay that has nothing to offer.
+struct Nothing;
+
+impl Services for Nothing {
+    fn kv_get(&self, _: &str, _: &str) -> Result<Option<Bytes>, KvError> {
+        Err(KvError::Unavailable)
+    }
+
+    fn kv_set(
+        &self,
+        _: &str,
+        _: u64,
+        _: &str,
+        _: Bytes,
+        _: Option<Duration>,
+    ) -> Result<(), KvError> {
+        Err(KvError::Unavailable)
+    }
+
+    fn kv_set_if_absent(
+        &self,
+        _: &str,
+        _: u64,
+        _: &str,
+        _: Bytes,
+        _: Option<Duration>,
+    ) -> Result<bool, KvError> {
+        Err(KvError::Unavailable)
+    }
+
+    fn kv_delete(&self, _: &str, _: &str) -> Result<bool, KvError> {
+        Err(KvError::Unavailable)
+    }
+
+    fn kv_keys(&self, _: &str, _: &str, _: Option<&str>, _: usize) -> Result<Vec<String>, KvError> {
+        Err(KvError::Unavailable)
+    }
+
+    fn kv_increment(
+        &self,
+        _: &str,
+        _: u64,
+        _: &str,
+        _: i32,
+        _: Option<Duration>,
+    ) -> Result<f64, KvError> {
+        Err(KvError::Unavailable)
+    }
+
+    fn kv_take(&self, _: &str, _: u64, _: &str, _: f64, _: f64, _: f64) -> Result<bool, KvError> {
+        Err(KvError::Unavailable)
+    }
+
+    fn dns_texts<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<String>, DnsError>> {
+        Box::pin(async { Err(DnsError::Failed) })
+    }
+
+    fn dns_addresses<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<String>, DnsError>> {
+        Box::pin(async { Err(DnsError::Failed) })
+    }
+
+    fn dns_mail_exchangers<'a>(
+        &'a self,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<(u16, String)>, DnsError>> {
+        Box::pin(async { Err(DnsError::Failed) })
+    }
+
+    fn dns_names<'a>(
+        &'a self,
+        _: std::net::IpAddr,
+    ) -> BoxFuture<'a, Result<Vec<String>, DnsError>> {
+        Box::pin(async { Err(DnsError::Failed) })
+    }
+
+    fn http_send<'a>(
+        &'a self,
+        _: &'a str,
+        _: HttpRequest,
+        _: Duration,
+        _: usize,
+    ) -> BoxFuture<'a, Result<HttpResponse, HttpError>> {
+        Box::pin(async { Err(HttpError::Connect) })
+    }
+
+    fn submit<'a>(
+        &'a self,
+        _: &'a str,
+        _: Option<&'a str>,
+        _: ReversePath,
+        _: Vec<Mailbox>,
+        _: Bytes,
+    ) -> BoxFuture<'a, Result<String, SubmitError>> {
+        Box::pin(async { Err(SubmitError::Full) })
+    }
+
+    fn event(&self, event: PluginEvent<'_>) {
+        if event.kind.name() == "plugin-fault" {
+            panic!("{event:?}");
+        }
+    }
+
+    fn log(&self, _: &str, _: LogLevel, _: &str) {}
+
+    fn now_ms(&self) -> f64 {
+        0.0
+    }
+
+    fn monotonic_ms(&self) -> f64 {
+        0.0
+    }
+}
