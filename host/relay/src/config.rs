@@ -445,6 +445,18 @@ impl Config {
         })
     }
 
+    /// The section of one plugin, from a configuration, or from a file that holds that section's keys alone.
+    pub fn load_plugin(path: &Path, name: &str) -> Result<PluginSection, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        read::plugin(&text, name).map_err(|problems| ConfigError::Invalid {
+            path: path.to_owned(),
+            problems,
+        })
+    }
+
     /// The dev mode: everything on loopback, anybody may send anything, mail ends in the inbox.
     pub fn dev(
         state: PathBuf,

@@ -1,6 +1,9 @@
 //! Questions to the DNS, and the only user of hickory. Every question is bounded in time, and every failure says whether
 //! asking again may help.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 

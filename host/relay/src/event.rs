@@ -8,6 +8,8 @@ mod line;
 pub mod log;
 pub mod metrics;
 pub mod stream;
+#[cfg(test)]
+mod tests;
 pub mod trace;
 
 use std::net::SocketAddr;
@@ -328,6 +330,12 @@ impl From<String> for Name {
     }
 }
 
+impl From<Arc<str>> for Name {
+    fn from(text: Arc<str>) -> Name {
+        Name(text)
+    }
+}
+
 impl std::ops::Deref for Name {
     type Target = str;
 
@@ -449,7 +457,7 @@ impl Bus {
     pub fn emit(&self, event: Event) {
         self.parts.metrics.observe(&event);
         log::write(&event);
-        if self.parts.stream.has_readers() {
+        if self.parts.stream.readers() > 0 {
             self.parts.stream.send((self.parts.now)(), event);
         }
     }
@@ -457,6 +465,11 @@ impl Bus {
     /// Counters and gauges; gauges are set by their owners.
     pub fn metrics(&self) -> &metrics::Metrics {
         &self.parts.metrics
+    }
+
+    /// How many watch the stream.
+    pub fn watchers(&self) -> usize {
+        self.parts.stream.readers()
     }
 
     /// Events from now on, for a live view.

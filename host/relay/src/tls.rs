@@ -6,6 +6,8 @@
 
 mod client;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

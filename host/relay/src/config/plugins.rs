@@ -1,8 +1,10 @@
 //! `[plugins]` and `[plugins.NAME]`: the host's keys are checked like everywhere, the plugin's own are handed over.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use baton_hooks::{InstanceScope, Limits, PluginSettings};
 use serde_json::{Map, Value};
 use toml::de::DeValue;
 
@@ -34,6 +36,54 @@ pub(super) fn plugins(section: &Section<'_, '_>) -> Plugins {
     }
     section.finish();
     Plugins { dir, sections }
+}
+
+impl From<&PluginSection> for PluginSettings {
+    fn from(section: &PluginSection) -> PluginSettings {
+        let usual = PluginSettings::default();
+        let defaults = Limits::default();
+        let secret = |(name, value): (&String, &String)| (name.clone(), Arc::from(value.as_str()));
+        PluginSettings {
+            enabled: section.enabled.unwrap_or(usual.enabled),
+            order: section.order.unwrap_or(usual.order),
+            fault: match section.fault {
+                None => usual.fault,
+                Some(FaultPolicy::Defer) => baton_hooks::FaultPolicy::Defer,
+                Some(FaultPolicy::Skip) => baton_hooks::FaultPolicy::Skip,
+                Some(FaultPolicy::Reject) => baton_hooks::FaultPolicy::Reject,
+            },
+            grants: baton_hooks::Grants {
+                http: section.grants.http.clone(),
+                dns: section.grants.dns,
+                submit: section.grants.submit,
+                kv_bytes_max: section.grants.kv_bytes.unwrap_or(usual.grants.kv_bytes_max),
+                secrets: section.grants.secrets.clone(),
+            },
+            limits: Limits {
+                cpu: section.cpu.unwrap_or(defaults.cpu),
+                wall: section.wall.unwrap_or(defaults.wall),
+                memory_bytes_max: section
+                    .memory_bytes
+                    .and_then(|bytes| usize::try_from(bytes).ok())
+                    .unwrap_or(defaults.memory_bytes_max),
+                ..defaults
+            },
+            instance: match section.instance {
+                None => usual.instance,
+                Some(InstanceLife::Transaction) => InstanceScope::Transaction,
+                Some(InstanceLife::Session) => InstanceScope::Session,
+            },
+            config: serde_json::Value::Object(section.settings.clone())
+                .to_string()
+                .into(),
+            secrets: section.secrets.0.iter().map(secret).collect(),
+        }
+    }
+}
+
+/// The whole text as the section of one plugin: for trying it out from the command line.
+pub(super) fn alone(section: &Section<'_, '_>) -> PluginSection {
+    plugin(section)
 }
 
 /// What a file's stem may be.

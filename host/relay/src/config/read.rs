@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::raw::{Located, Problem, Reader, Section};
 use super::{
-    Account, Certificate, Config, DefaultRoute, Dns, Limits, Log, LogFormat, Mode, Network, Relay,
-    account, delivery, http, listener, network, plugins,
+    Account, Certificate, Config, DefaultRoute, Dns, Limits, Log, LogFormat, Mode, Network,
+    PluginSection, Relay, account, delivery, http, listener, network, plugins,
 };
 
 /// A server in production keeps its state here.
@@ -35,6 +35,26 @@ pub(super) fn read(text: &str, base: &Path) -> Result<Config, Vec<Problem>> {
     let problems = reader.into_problems();
     if problems.is_empty() {
         Ok(config)
+    } else {
+        Err(problems)
+    }
+}
+
+/// The section of one plugin, in a configuration or in a file that has nothing else; the rest is not looked at.
+pub(super) fn plugin(text: &str, name: &str) -> Result<PluginSection, Vec<Problem>> {
+    let reader = Reader::new(text, Path::new("."));
+    let table = reader.parse();
+    let root = reader.root(&table);
+    let is_alone = !table.contains_key("plugins") && !table.contains_key("listener");
+    let section = if is_alone {
+        plugins::alone(&root)
+    } else {
+        let all = root.section("plugins");
+        plugins::alone(&all.section(name))
+    };
+    let problems = reader.into_problems();
+    if problems.is_empty() {
+        Ok(section)
     } else {
         Err(problems)
     }

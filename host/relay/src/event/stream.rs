@@ -31,8 +31,8 @@ impl Stream {
         }
     }
 
-    pub fn has_readers(&self) -> bool {
-        self.sender.receiver_count() > 0
+    pub fn readers(&self) -> usize {
+        self.sender.receiver_count()
     }
 
     pub fn send(&self, at: Timestamp, event: Event) {

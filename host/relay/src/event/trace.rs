@@ -1,7 +1,11 @@
 //! What is kept with a message about what happened to it: each hook call and each attempt, in the form the API answers
 //! with. These are records on disk: fields are only ever added, with a default.
 
+mod edits;
+
 use serde::{Deserialize, Serialize};
+
+pub use edits::edits;
 
 /// One step in the life of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
