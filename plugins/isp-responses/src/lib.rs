@@ -1,1 +1,9 @@
-//! Placeholder until the room is furnished.
+//! What each ISP says, in one vocabulary: SMTP replies (`on-reply`) and bounce messages (`on-report`).
+
+pub mod compile;
+pub mod duration;
+pub mod normal;
+pub mod reason;
+pub mod source;
+pub mod table;
+pub mod translate;

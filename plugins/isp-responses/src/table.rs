@@ -1,0 +1,370 @@
+//! The compiled rules, read in place from their bytes, and the matching of a text against them.
+//!
+//! Nothing is built at run time: an instance of the plugin lives for one delivery attempt, so a table that had to be
+//! unpacked would cost more than all the matching it is for.
+
+use crate::normal::Normal;
+use crate::reason::Reason;
+
+/// Operators between the elements of a clause.
+pub mod op {
+    pub const START: u8 = 0;
+    pub const ORDERED: u8 = 1;
+    pub const NEAR: u8 = 2;
+    pub const ANYWHERE: u8 = 3;
+}
+
+/// Concepts that the normal form itself provides, by their numbers; see `normal::Mark`.
+pub const MARKS: [&str; 5] = ["ADDRESS", "IP", "URL", "HOST", "NUMBER"];
+pub const MARK_TERMS: u16 = MARKS.len() as u16;
+/// Eleven section starts, the end, and the count of providers.
+pub const HEADER_WORDS: usize = 13;
+/// Size of a rule record in 16-bit words.
+pub const RULE_WORDS: usize = 12;
+/// No string.
+pub const ABSENT: u32 = u32::MAX;
+/// A clause whose target is a provider.
+pub const PROVIDER_BIT: u16 = 0x8000;
+/// A clause whose target is the name of a block list.
+pub const LIST_BIT: u16 = 0x4000;
+
+const TRIE: usize = 0;
+const OUTPUTS: usize = 1;
+const ANCHORS: usize = 2;
+const CLAUSES: usize = 3;
+const RULES: usize = 4;
+const EXTRA: usize = 5;
+const BARE: usize = 6;
+const PRIORS: usize = 7;
+const HOSTS: usize = 8;
+const NAMES: usize = 9;
+const STRINGS: usize = 10;
+
+/// More places of phrases in one text are not kept.
+const HITS_MAX: usize = 1024;
+
+/// A place where a term stands: words `start` to `end`, exclusive.
+#[derive(Clone, Copy, Debug)]
+struct Hit {
+    term: u16,
+    start: u16,
+    end: u16,
+}
+
+/// What is known beside the text, for conditions.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Facts<'a> {
+    pub code: u16,
+    pub statuses: &'a [[u16; 3]],
+    pub stage: Option<usize>,
+}
+
+/// A rule that holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    pub rule: u16,
+    pub reason: Reason,
+    pub score: i16,
+}
+
+/// What the matching of a text gives.
+#[derive(Default, Debug)]
+pub struct Found {
+    pub candidates: Vec<Candidate>,
+    pub provider: Option<u16>,
+    pub list: Option<u16>,
+}
+
+/// One compiled set of rules.
+#[derive(Clone, Copy)]
+pub struct Table<'a> {
+    bytes: &'a [u8],
+    sections: [u32; 12],
+    providers: u32,
+}
+
+impl<'a> Table<'a> {
+    /// Reads the header. None if these are not the bytes of a table.
+    pub fn new(bytes: &'a [u8]) -> Option<Table<'a>> {
+        if bytes.len() < HEADER_WORDS * 4 {
+            return None;
+        }
+        let mut sections = [0; 12];
+        for (i, slot) in sections.iter_mut().enumerate() {
+            *slot = u32_at(bytes, i * 4);
+        }
+        let ordered = sections.windows(2).all(|w| w[0] <= w[1]) && sections[11] as usize <= bytes.len();
+        ordered.then(|| Table { bytes, sections, providers: u32_at(bytes, 48) })
+    }
+
+    fn section(&self, section: usize) -> &'a [u8] {
+        &self.bytes[self.sections[section] as usize..self.sections[section + 1] as usize]
+    }
+
+    /// The string of an offset.
+    fn string(&self, at: u32) -> &'a str {
+        let strings = self.section(STRINGS);
+        let at = at as usize;
+        let length = usize::from(word(strings, at, 0));
+        std::str::from_utf8(&strings[at + 2..at + 2 + length]).unwrap_or("")
+    }
+
+    /// The names of all providers, in the order of their numbers.
+    pub fn provider_names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let table = *self;
+        (0..table.providers as usize).map(move |i| table.string(u32_at(table.section(NAMES), i * 4)))
+    }
+
+    /// The name of a provider.
+    pub fn provider_name(&self, index: u16) -> &'a str {
+        self.string(u32_at(self.section(NAMES), usize::from(index) * 4))
+    }
+
+    /// The name of a block list.
+    pub fn list_name(&self, index: u16) -> &'a str {
+        self.string(u32_at(self.section(NAMES), (self.providers as usize + usize::from(index)) * 4))
+    }
+
+    /// The provider that runs a host.
+    pub fn provider_of_host(&self, host: &str) -> Option<u16> {
+        let host = host.trim_end_matches('.').as_bytes();
+        let records = self.section(HOSTS);
+        records.chunks_exact(6).find_map(|record| {
+            let end = self.string(u32_at(record, 0)).as_bytes();
+            let start = host.len().checked_sub(end.len())?;
+            let fits = host[start..].eq_ignore_ascii_case(end) && (start == 0 || host[start - 1] == b'.');
+            fits.then(|| word(record, 4, 0))
+        })
+    }
+
+    /// Matches a text. `provider`: known from the host; the text can tell it too.
+    pub fn search(&self, normal: &Normal, facts: &Facts<'_>, provider: Option<u16>) -> Found {
+        let hits = self.hits(normal);
+        let mut rules: Vec<u16> = Vec::new();
+        let mut found = Found { provider, ..Found::default() };
+        let anchors = self.section(ANCHORS);
+        let clauses = self.section(CLAUSES);
+        let mut previous = u16::MAX;
+        for hit in &hits {
+            if hit.term == previous {
+                continue;
+            }
+            previous = hit.term;
+            let mut at = u32_at(anchors, usize::from(hit.term) * 4) as usize;
+            let end = u32_at(anchors, usize::from(hit.term) * 4 + 4) as usize;
+            while at < end {
+                let target = word(clauses, 0, at);
+                let count = usize::from(word(clauses, 0, at + 1));
+                if holds(&hits, clauses, at + 2, count) {
+                    if target & PROVIDER_BIT != 0 {
+                        found.provider = found.provider.or(Some(target & !PROVIDER_BIT));
+                    } else if target & LIST_BIT != 0 {
+                        let list = target & !LIST_BIT;
+                        // The lists that name themselves best stand first.
+                        found.list = Some(found.list.map_or(list, |l| l.min(list)));
+                    } else {
+                        rules.push(target);
+                    }
+                }
+                at += 2 + 2 * count;
+            }
+        }
+        for record in self.section(BARE).chunks_exact(2) {
+            rules.push(word(record, 0, 0));
+        }
+        rules.sort_unstable();
+        rules.dedup();
+        for rule in rules {
+            if self.conditions(rule, &hits, facts, found.provider) {
+                let record = usize::from(rule) * RULE_WORDS;
+                let words = self.section(RULES);
+                let reason = Reason::from_number(word(words, 0, record + 4) as u8);
+                let score = word(words, 0, record + 5) as i16;
+                found.candidates.push(Candidate { rule, reason, score });
+            }
+        }
+        found
+    }
+
+    /// Calls `each` with the reasons that a status speaks for, and how much.
+    pub fn priors(&self, status: [u16; 3], mut each: impl FnMut(Reason, i16)) {
+        let words = self.section(PRIORS);
+        for i in (0..words.len() / 2).step_by(5) {
+            let pattern = [word(words, 0, i), word(words, 0, i + 1), word(words, 0, i + 2)];
+            if status_fits(pattern, status) {
+                each(Reason::from_number(word(words, 0, i + 3) as u8), word(words, 0, i + 4) as i16);
+            }
+        }
+    }
+
+    /// The id of a rule.
+    pub fn rule_id(&self, rule: u16) -> &'a str {
+        self.string(u32_at(self.section(RULES), usize::from(rule) * RULE_WORDS * 2))
+    }
+
+    /// The sentence of a rule, if it has its own.
+    pub fn rule_explanation(&self, rule: u16) -> Option<&'a str> {
+        let at = u32_at(self.section(RULES), usize::from(rule) * RULE_WORDS * 2 + 4);
+        (at != ABSENT).then(|| self.string(at))
+    }
+
+    /// Disposition, scope, and kind and seconds of advice, where the rule states them (65535 where not).
+    pub fn rule_effects(&self, rule: u16) -> (u16, u16, u16, u32) {
+        let words = self.section(RULES);
+        let record = usize::from(rule) * RULE_WORDS;
+        (
+            word(words, 0, record + 7),
+            word(words, 0, record + 8),
+            word(words, 0, record + 9),
+            u32_at(words, (record + 10) * 2),
+        )
+    }
+
+    fn hits(&self, normal: &Normal) -> Vec<Hit> {
+        let trie = self.section(TRIE);
+        let outputs = self.section(OUTPUTS);
+        let bytes = &normal.bytes;
+        let mut hits = Vec::with_capacity(64);
+        for (mark, at) in &normal.marks {
+            hits.push(Hit { term: *mark as u16, start: *at, end: *at });
+        }
+        let slots = trie.len() / 4;
+        for (i, token) in normal.tokens.iter().enumerate() {
+            let mut base = (u32_at(trie, 0) >> 8) as usize;
+            // The token in which the walk stands.
+            let mut last = i;
+            for at in token.at as usize..bytes.len() {
+                while last + 1 < normal.tokens.len() && normal.tokens[last + 1].at as usize <= at {
+                    last += 1;
+                }
+                let next = base + usize::from(bytes[at]);
+                if next >= slots {
+                    break;
+                }
+                let unit = u32_at(trie, next * 4);
+                if unit & 0xff != u32::from(bytes[at]) {
+                    break;
+                }
+                base = (unit >> 8) as usize;
+                if base == 0 || base >= slots {
+                    break;
+                }
+                let leaf = u32_at(trie, base * 4);
+                if leaf & 0xff == 0 {
+                    let list = (leaf >> 8) as usize;
+                    let end = normal.tokens[last].word + 1;
+                    for k in 0..usize::from(word(outputs, 0, list)) {
+                        if hits.len() < HITS_MAX {
+                            hits.push(Hit { term: word(outputs, 0, list + 1 + k), start: token.word, end });
+                        }
+                    }
+                }
+            }
+        }
+        hits.sort_unstable_by_key(|h| (h.term, h.start));
+        hits
+    }
+
+    fn conditions(&self, rule: u16, hits: &[Hit], facts: &Facts<'_>, provider: Option<u16>) -> bool {
+        let extra = self.section(EXTRA);
+        let mut at = usize::from(word(self.section(RULES), 0, usize::from(rule) * RULE_WORDS + 6));
+        let mut next = || {
+            at += 1;
+            word(extra, 0, at - 1)
+        };
+        let (all, none) = (next(), next());
+        for i in 0..all + none {
+            let count = usize::from(word(extra, 0, at));
+            let fits = holds(hits, extra, at + 1, count);
+            if fits != (i < all) {
+                return false;
+            }
+            at += 1 + 2 * count;
+        }
+        let mut next = || {
+            at += 1;
+            word(extra, 0, at - 1)
+        };
+        let codes = next();
+        let mut fits = codes == 0;
+        for _ in 0..codes {
+            let (low, high) = (next(), next());
+            fits |= facts.code >= low && facts.code <= high;
+        }
+        if !fits {
+            return false;
+        }
+        let statuses = next();
+        let mut fits = statuses == 0;
+        for _ in 0..statuses {
+            let pattern = [next(), next(), next()];
+            fits |= facts.statuses.iter().any(|s| status_fits(pattern, *s));
+        }
+        if !fits {
+            return false;
+        }
+        let stages = next();
+        if stages != 0 && !facts.stage.is_some_and(|s| stages & (1 << s) != 0) {
+            return false;
+        }
+        let providers = next();
+        let mut fits = providers == 0;
+        for _ in 0..providers {
+            let wanted = next();
+            fits |= provider == Some(wanted);
+        }
+        fits
+    }
+}
+
+fn status_fits(pattern: [u16; 3], status: [u16; 3]) -> bool {
+    pattern.iter().zip(status).all(|(p, s)| *p == u16::MAX || *p == s)
+}
+
+/// Whether the clause of `count` elements at word `at` holds for the hits.
+fn holds(hits: &[Hit], words: &[u8], at: usize, count: usize) -> bool {
+    // Most clauses fail because a term is nowhere in the text.
+    for i in 0..count {
+        if places(hits, word(words, 0, at + 2 * i)).is_empty() {
+            return false;
+        }
+    }
+    follows(hits, words, at, count, None)
+}
+
+fn follows(hits: &[Hit], words: &[u8], at: usize, count: usize, previous: Option<Hit>) -> bool {
+    if count == 0 {
+        return true;
+    }
+    let operator = word(words, 0, at + 1);
+    let gap = operator & 0xff;
+    for hit in places(hits, word(words, 0, at)) {
+        let fits = match (previous, (operator >> 8) as u8) {
+            (None, _) | (_, op::START | op::ANYWHERE) => true,
+            (Some(p), op::ORDERED) => hit.start >= p.end && hit.start - p.end <= gap,
+            (Some(p), _) => {
+                (hit.start >= p.end && hit.start - p.end <= gap) || (p.start >= hit.end && p.start - hit.end <= gap)
+            }
+        };
+        if fits && follows(hits, words, at + 2, count - 1, Some(*hit)) {
+            return true;
+        }
+    }
+    false
+}
+
+fn places(hits: &[Hit], term: u16) -> &[Hit] {
+    let start = hits.partition_point(|h| h.term < term);
+    let length = hits[start..].iter().take_while(|h| h.term == term).count();
+    &hits[start..start + length]
+}
+
+/// The 16-bit word `index` of the words that begin at byte `at`.
+fn word(bytes: &[u8], at: usize, index: usize) -> u16 {
+    let at = at + index * 2;
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}

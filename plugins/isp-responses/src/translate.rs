@@ -1,0 +1,221 @@
+//! One SMTP reply, or the words of one failed recipient in a bounce, into the vocabulary.
+//!
+//! The words, the status and the code are all witnesses: every rule that holds names a reason with a score, the status
+//! adds what it speaks for, and the best sum wins. Whether the failure is hard follows from the reason and from whether
+//! the reply was permanent, never from the code alone.
+
+use crate::duration;
+use crate::normal::{self, Status};
+use crate::reason::{Advice, Disposition, Reason, Scope};
+use crate::source::STAGES;
+use crate::table::{Candidate, Facts, Found, Table};
+
+static RULES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rules.table"));
+
+/// A reply and what is known around it. Everything but the text may be missing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reply<'a> {
+    pub code: Option<u16>,
+    pub status: Option<&'a str>,
+    pub text: &'a str,
+    pub stage: Option<&'a str>,
+    pub host: Option<&'a str>,
+    pub domain: Option<&'a str>,
+}
+
+/// What an ISP's words mean.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Translation {
+    pub disposition: Disposition,
+    pub reason: Reason,
+    pub scope: Scope,
+    pub advice: Advice,
+    pub explanation: String,
+    /// 0 to 1.
+    pub confidence: f64,
+    pub rule: String,
+    /// Id of the provider whose reply it is, where recognised.
+    pub provider: Option<String>,
+}
+
+/// The rules: those of the plugin, and those that the configuration adds.
+pub struct Translator<'a> {
+    builtin: Table<'static>,
+    extra: Option<Table<'a>>,
+}
+
+impl Default for Translator<'_> {
+    fn default() -> Self {
+        Translator::new(None)
+    }
+}
+
+/// Score below which only code or status spoke.
+const WORDS_SCORE_MIN: i16 = 30;
+/// A second opinion within this distance lowers the confidence.
+const CLOSE_SCORE: i16 = 8;
+
+impl<'a> Translator<'a> {
+    /// With the rules of the plugin, and a compiled table of more that are asked first.
+    pub fn new(extra: Option<Table<'a>>) -> Translator<'a> {
+        let builtin = Table::new(RULES).unwrap_or_else(|| unreachable!("the table is made by the build"));
+        Translator { builtin, extra }
+    }
+
+    /// The names of the providers that conditions of added rules may use.
+    pub fn provider_names(&self) -> Vec<String> {
+        self.builtin.provider_names().map(str::to_string).collect()
+    }
+
+    /// What a reply means. Some for every reply: in the worst case the reason is `unknown`.
+    pub fn translate(&self, reply: &Reply<'_>) -> Translation {
+        let normal = normal::normalise(reply.text);
+        let code = reply.code.filter(|c| *c != 0).or(normal.codes.first().copied()).unwrap_or(0);
+        let mut statuses: Vec<[u16; 3]> = Vec::with_capacity(4);
+        let given = reply.status.and_then(Status::parse);
+        for status in given.into_iter().chain(normal.statuses.iter().copied()) {
+            let fields = [status.class, status.subject, status.detail];
+            if !statuses.contains(&fields) && statuses.len() < 4 {
+                statuses.push(fields);
+            }
+        }
+        let stage = reply.stage.and_then(|s| STAGES.iter().position(|known| *known == s));
+        let transient = match (code, statuses.first()) {
+            (400..=499, _) => true,
+            (500..=599, _) => false,
+            (_, Some(status)) => status[0] == 4,
+            (_, None) => reply.code == Some(0),
+        };
+        // A status without a code decides as a code of its class would.
+        let code = if code == 0 { statuses.first().map_or(0, |s| s[0] * 100 + 50) } else { code };
+        let facts = Facts { code, statuses: &statuses, stage };
+
+        let host = reply.host.and_then(|h| self.builtin.provider_of_host(h));
+        let domain = || reply.domain.and_then(|d| self.builtin.provider_of_host(d));
+        let mut found = self.builtin.search(&normal, &facts, host);
+        if found.provider.is_none() {
+            found.provider = domain();
+        }
+        let provider = found.provider.map(|p| self.builtin.provider_name(p).to_string());
+        if let Some(extra) = &self.extra {
+            let own = extra.provider_names().position(|n| Some(n) == provider.as_deref()).map(|p| p as u16);
+            let more = extra.search(&normal, &facts, own);
+            if let Some(best) = self.best(extra, &more, &statuses) {
+                return self.word(extra, &more, best, provider, transient, reply);
+            }
+        }
+        match self.best(&self.builtin, &found, &statuses) {
+            Some(best) => self.word(&self.builtin, &found, best, provider, transient, reply),
+            None => unknown(transient, provider),
+        }
+    }
+
+    /// The candidate with the greatest sum, its sum, and the sum of the best with another reason.
+    fn best(&self, table: &Table<'_>, found: &Found, statuses: &[[u16; 3]]) -> Option<(Candidate, i16, i16)> {
+        let mut priors: Vec<(Reason, i16)> = Vec::new();
+        for status in statuses {
+            self.builtin.priors(*status, |reason, points| priors.push((reason, points)));
+        }
+        let sum = |candidate: &Candidate| {
+            let points = priors.iter().filter(|(r, _)| *r == candidate.reason).map(|(_, p)| *p).max().unwrap_or(0);
+            candidate.score + points
+        };
+        let _ = table;
+        let mut best: Option<(Candidate, i16)> = None;
+        for candidate in &found.candidates {
+            let sum = sum(candidate);
+            if best.is_none_or(|(_, other)| sum > other) {
+                best = Some((*candidate, sum));
+            }
+        }
+        let (best, score) = best?;
+        let second = found.candidates.iter().filter(|c| c.reason != best.reason).map(sum).max().unwrap_or(0);
+        Some((best, score, second))
+    }
+
+    fn word(
+        &self,
+        table: &Table<'_>,
+        found: &Found,
+        (best, score, second): (Candidate, i16, i16),
+        provider: Option<String>,
+        transient: bool,
+        reply: &Reply<'_>,
+    ) -> Translation {
+        let meaning = best.reason.meaning();
+        let (disposition, scope, kind, seconds) = table.rule_effects(best.rule);
+        let mut disposition = match disposition {
+            0 => Disposition::Hard,
+            1 => Disposition::Soft,
+            2 => Disposition::Block,
+            3 => Disposition::Admin,
+            4 => Disposition::Undetermined,
+            _ => meaning.permanent,
+        };
+        if transient && disposition == Disposition::Hard {
+            disposition = Disposition::Soft;
+        }
+        let scope = match scope {
+            0 => Scope::Recipient,
+            1 => Scope::Domain,
+            2 => Scope::Sender,
+            3 => Scope::Egress,
+            4 => Scope::Content,
+            5 => Scope::Connection,
+            _ => meaning.scope,
+        };
+        let mut advice = match kind {
+            0 => Advice::None,
+            1 => Advice::Suppress,
+            2 => Advice::Retry((seconds != 0).then_some(seconds)),
+            3 => Advice::BackOff(seconds),
+            4 => Advice::Suspend(seconds),
+            5 => Advice::RotateEgress,
+            _ if transient => meaning.transient,
+            _ => meaning.advice,
+        };
+        if let Some(stated) = duration::stated(reply.text) {
+            advice = match advice {
+                Advice::Retry(_) => Advice::Retry(Some(stated)),
+                Advice::BackOff(_) => Advice::BackOff(stated),
+                Advice::Suspend(_) => Advice::Suspend(stated),
+                other => other,
+            };
+        }
+        let mut explanation = table.rule_explanation(best.rule).unwrap_or(meaning.explanation).to_string();
+        if best.reason == Reason::Blocklisted
+            && let Some(list) = found.list
+        {
+            explanation =
+                format!("The sending address or domain is on the block list {list}; find the cause, then ask the list to remove it.", list = self.builtin.list_name(list));
+        }
+        let certainty = f64::from(score.clamp(0, 110)) / 115.0;
+        let doubt = if score - second < CLOSE_SCORE { 0.8 } else { 1.0 };
+        let weak = if score < WORDS_SCORE_MIN { 0.6 } else { 1.0 };
+        let confidence = (certainty * doubt * weak * 100.0).round() / 100.0;
+        Translation {
+            disposition,
+            reason: best.reason,
+            scope,
+            advice,
+            explanation,
+            confidence,
+            rule: table.rule_id(best.rule).to_string(),
+            provider,
+        }
+    }
+}
+
+fn unknown(transient: bool, provider: Option<String>) -> Translation {
+    let meaning = Reason::Unknown.meaning();
+    Translation {
+        disposition: if transient { Disposition::Soft } else { meaning.permanent },
+        reason: Reason::Unknown,
+        scope: meaning.scope,
+        advice: if transient { meaning.transient } else { meaning.advice },
+        explanation: meaning.explanation.to_string(),
+        confidence: 0.1,
+        rule: "fallback".to_string(),
+        provider,
+    }
+}
