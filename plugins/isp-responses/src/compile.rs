@@ -355,6 +355,9 @@ impl Compiler {
         mut next: (u8, u8),
         elements: &mut Vec<Element>,
     ) -> Result<(u8, u8), Mistake> {
+        if let Some(word) = words.iter().find(|w| w.contains('@')) {
+            return Err(format!("a concept stands alone between spaces: {word:?}"));
+        }
         let product: usize = words.iter().map(|w| w.split('|').count()).product();
         let braces = words.iter().filter(|w| w.contains('{')).count();
         let nested = words.iter().any(|w| w.matches('{').count() > 1);
