@@ -2,8 +2,10 @@
 
 pub mod compile;
 pub mod duration;
+pub mod mime;
 pub mod normal;
 pub mod reason;
+pub mod report;
 pub mod source;
 pub mod table;
 pub mod translate;
