@@ -38,14 +38,20 @@ struct Compiler {
 
 /// Compiles sources into one table. `providers`: names known from an earlier table, for conditions.
 pub fn compile(sources: &[Source], known_providers: &[String]) -> Result<Vec<u8>, Mistake> {
-    let mut compiler = Compiler { terms: MARK_TERMS, ..Compiler::default() };
+    let mut compiler = Compiler {
+        terms: MARK_TERMS,
+        ..Compiler::default()
+    };
     for (i, name) in MARKS.iter().enumerate() {
         compiler.concepts.insert((*name).to_string(), i as u16);
     }
     let mut concepts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for source in sources {
         for (name, phrases) in &source.concept {
-            concepts.entry(name).or_default().extend(phrases.iter().map(String::as_str));
+            concepts
+                .entry(name)
+                .or_default()
+                .extend(phrases.iter().map(String::as_str));
         }
     }
     for name in concepts.keys() {
@@ -63,10 +69,14 @@ pub fn compile(sources: &[Source], known_providers: &[String]) -> Result<Vec<u8>
                     if member.starts_with('@') {
                         return Err(format!("concept {name}: {other} itself uses concepts"));
                     }
-                    compiler.phrase(member, term).map_err(|e| format!("concept {name}: {e}"))?;
+                    compiler
+                        .phrase(member, term)
+                        .map_err(|e| format!("concept {name}: {e}"))?;
                 }
             } else {
-                compiler.phrase(phrase, term).map_err(|e| format!("concept {name}: {e}"))?;
+                compiler
+                    .phrase(phrase, term)
+                    .map_err(|e| format!("concept {name}: {e}"))?;
             }
         }
     }
@@ -87,7 +97,9 @@ pub fn compile(sources: &[Source], known_providers: &[String]) -> Result<Vec<u8>
     for source in sources {
         for rule in &source.rule {
             let at = rules.len();
-            compiler.rule(rule, number, &providers, &mut clauses, &mut rules).map_err(|e| format!("{}: {e}", rule.id))?;
+            compiler
+                .rule(rule, number, &providers, &mut clauses, &mut rules)
+                .map_err(|e| format!("{}: {e}", rule.id))?;
             if rule.any.is_empty() && rule.all.is_empty() {
                 bare_rules.push(number);
             }
@@ -100,15 +112,23 @@ pub fn compile(sources: &[Source], known_providers: &[String]) -> Result<Vec<u8>
     let mut hosts = Words::default();
     for source in sources {
         for provider in &source.provider {
-            let index = providers.iter().position(|p| *p == provider.id).unwrap_or(0) as u16;
+            let index = providers
+                .iter()
+                .position(|p| *p == provider.id)
+                .unwrap_or(0) as u16;
             for host in &provider.hosts {
                 let at = compiler.string(host);
                 hosts.push32(at);
                 hosts.push(index);
             }
             for pattern in &provider.text {
-                for elements in compiler.pattern(pattern).map_err(|e| format!("provider {}: {e}", provider.id))? {
-                    clauses.anchored.push((elements, crate::table::PROVIDER_BIT | index));
+                for elements in compiler
+                    .pattern(pattern)
+                    .map_err(|e| format!("provider {}: {e}", provider.id))?
+                {
+                    clauses
+                        .anchored
+                        .push((elements, crate::table::PROVIDER_BIT | index));
                 }
             }
         }
@@ -126,8 +146,13 @@ pub fn compile(sources: &[Source], known_providers: &[String]) -> Result<Vec<u8>
             let at = compiler.string(name);
             lists.push32(at);
             for pattern in &list.text {
-                for elements in compiler.pattern(pattern).map_err(|e| format!("list {name}: {e}"))? {
-                    clauses.anchored.push((elements, crate::table::LIST_BIT | list_number));
+                for elements in compiler
+                    .pattern(pattern)
+                    .map_err(|e| format!("list {name}: {e}"))?
+                {
+                    clauses
+                        .anchored
+                        .push((elements, crate::table::LIST_BIT | list_number));
                 }
             }
             list_number += 1;
@@ -137,7 +162,8 @@ pub fn compile(sources: &[Source], known_providers: &[String]) -> Result<Vec<u8>
     let mut priors = Words::default();
     for source in sources {
         for prior in &source.prior {
-            let reason = Reason::parse(&prior.reason).ok_or_else(|| format!("prior: no reason {}", prior.reason))?;
+            let reason = Reason::parse(&prior.reason)
+                .ok_or_else(|| format!("prior: no reason {}", prior.reason))?;
             for field in status_pattern(&prior.status)? {
                 priors.push(field);
             }
@@ -256,7 +282,8 @@ impl Compiler {
             return *at;
         }
         let at = self.strings.len() as u32;
-        self.strings.extend_from_slice(&(text.len() as u16).to_le_bytes());
+        self.strings
+            .extend_from_slice(&(text.len() as u16).to_le_bytes());
         self.strings.extend_from_slice(text.as_bytes());
         self.string_at.insert(text.to_string(), at);
         at
@@ -275,7 +302,10 @@ impl Compiler {
                 // A choice of filler words only is no phrase.
                 let Some(b' ') = bytes.pop() else { continue };
                 entered = true;
-                let last = std::str::from_utf8(&bytes).ok().and_then(|s| s.chars().last()).unwrap_or(' ');
+                let last = std::str::from_utf8(&bytes)
+                    .ok()
+                    .and_then(|s| s.chars().last())
+                    .unwrap_or(' ');
                 if !open && !normal::is_ideographic(last) {
                     bytes.push(b' ');
                 }
@@ -305,8 +335,9 @@ impl Compiler {
     fn pattern(&mut self, pattern: &str) -> Result<Vec<Vec<Element>>, Mistake> {
         if let Some((open, close)) = brace_with_concept(pattern) {
             let (before, after) = (&pattern[..open], &pattern[close + 1..]);
-            let (concepts, words): (Vec<&str>, Vec<&str>) =
-                pattern[open + 1..close].split('|').partition(|choice| choice.starts_with('@'));
+            let (concepts, words): (Vec<&str>, Vec<&str>) = pattern[open + 1..close]
+                .split('|')
+                .partition(|choice| choice.starts_with('@'));
             let mut all = Vec::new();
             for concept in concepts {
                 all.extend(self.pattern(&format!("{before}{concept}{after}"))?);
@@ -336,8 +367,14 @@ impl Compiler {
                 next = operator;
             }
             if let Some(name) = concept {
-                let Some(term) = self.concepts.get(name) else { return Err(format!("no concept {name}")) };
-                elements.push(Element { term: *term, op: next.0, gap: next.1 });
+                let Some(term) = self.concepts.get(name) else {
+                    return Err(format!("no concept {name}"));
+                };
+                elements.push(Element {
+                    term: *term,
+                    op: next.0,
+                    gap: next.1,
+                });
                 next = (op::ORDERED, 0);
             }
         }
@@ -363,20 +400,32 @@ impl Compiler {
         let nested = words.iter().any(|w| w.matches('{').count() > 1);
         if product <= PHRASES_PER_PATTERN_MAX || braces < 2 || nested {
             let term = self.literal(&words.join(" "))?;
-            elements.push(Element { term, op: next.0, gap: next.1 });
+            elements.push(Element {
+                term,
+                op: next.0,
+                gap: next.1,
+            });
             return Ok((op::ORDERED, 0));
         }
         for word in words {
             let choices: Vec<&str> = word.trim_matches(['{', '}']).split('|').collect();
             if choices.iter().any(|c| c.trim().is_empty()) {
-                let width = choices.iter().map(|c| c.split_whitespace().count()).max().unwrap_or(0);
+                let width = choices
+                    .iter()
+                    .map(|c| c.split_whitespace().count())
+                    .max()
+                    .unwrap_or(0);
                 if next.0 != op::START {
                     next.1 = next.1.saturating_add(width as u8);
                 }
                 continue;
             }
             let term = self.literal(word)?;
-            elements.push(Element { term, op: next.0, gap: next.1 });
+            elements.push(Element {
+                term,
+                op: next.0,
+                gap: next.1,
+            });
             next = (op::ORDERED, 0);
         }
         Ok(next)
@@ -393,7 +442,8 @@ impl Compiler {
         if rule.id.is_empty() {
             return Err("a rule needs an id".to_string());
         }
-        let reason = Reason::parse(&rule.reason).ok_or_else(|| format!("no reason {:?}", rule.reason))?;
+        let reason =
+            Reason::parse(&rule.reason).ok_or_else(|| format!("no reason {:?}", rule.reason))?;
         let mut any = Vec::new();
         for pattern in &rule.any {
             any.extend(self.pattern(pattern)?);
@@ -407,7 +457,11 @@ impl Compiler {
             none.extend(self.pattern(pattern)?);
         }
         // Where there is no `any`, the first of `all` leads to the rule.
-        let lead = if any.is_empty() && !all.is_empty() { vec![all[0].clone()] } else { any };
+        let lead = if any.is_empty() && !all.is_empty() {
+            vec![all[0].clone()]
+        } else {
+            any
+        };
         for elements in lead {
             clauses.anchored.push((elements, number));
         }
@@ -434,25 +488,35 @@ impl Compiler {
         }
         let mut stages = 0u16;
         for stage in &rule.stage {
-            let index = STAGES.iter().position(|s| s == stage).ok_or_else(|| format!("no stage {stage}"))?;
+            let index = STAGES
+                .iter()
+                .position(|s| s == stage)
+                .ok_or_else(|| format!("no stage {stage}"))?;
             stages |= 1 << index;
         }
         clauses.extra.push(stages);
         clauses.extra.push(rule.provider.len() as u16);
         for provider in &rule.provider {
-            let index =
-                providers.iter().position(|p| p == provider).ok_or_else(|| format!("no provider {provider}"))?;
+            let index = providers
+                .iter()
+                .position(|p| p == provider)
+                .ok_or_else(|| format!("no provider {provider}"))?;
             clauses.extra.push(index as u16);
         }
         let id = self.string(&rule.id);
         rules.push32(id);
-        let explanation = rule.explanation.as_deref().map_or(ABSENT, |text| self.string(text));
+        let explanation = rule
+            .explanation
+            .as_deref()
+            .map_or(ABSENT, |text| self.string(text));
         rules.push32(explanation);
         rules.push(reason as u16);
         rules.push(u16::from(rule.score.min(127)));
         rules.push(extra);
         let disposition = match &rule.disposition {
-            Some(name) => Disposition::parse(name).ok_or_else(|| format!("no disposition {name}"))? as u16,
+            Some(name) => {
+                Disposition::parse(name).ok_or_else(|| format!("no disposition {name}"))? as u16
+            }
             None => u16::MAX,
         };
         rules.push(disposition);
@@ -610,10 +674,17 @@ fn expand(phrase: &str) -> Result<Vec<String>, Mistake> {
         }
         return Ok(vec![phrase.to_string()]);
     };
-    let Some(length) = phrase[open..].find('}') else { return Err(format!("unclosed brace in {phrase:?}")) };
+    let Some(length) = phrase[open..].find('}') else {
+        return Err(format!("unclosed brace in {phrase:?}"));
+    };
     let mut all = Vec::new();
     for choice in phrase[open + 1..open + length].split('|') {
-        let joined = format!("{}{}{}", &phrase[..open], choice, &phrase[open + length + 1..]);
+        let joined = format!(
+            "{}{}{}",
+            &phrase[..open],
+            choice,
+            &phrase[open + length + 1..]
+        );
         all.extend(expand(&joined)?);
     }
     Ok(all)
@@ -623,34 +694,72 @@ fn expand(phrase: &str) -> Result<Vec<String>, Mistake> {
 fn spellings(literal: &str) -> Vec<String> {
     let mut all = vec![literal.to_string()];
     if literal.contains(['ä', 'ö', 'ü', 'ß']) {
-        all.push(literal.replace('ä', "ae").replace('ö', "oe").replace('ü', "ue").replace('ß', "ss"));
+        all.push(
+            literal
+                .replace('ä', "ae")
+                .replace('ö', "oe")
+                .replace('ü', "ue")
+                .replace('ß', "ss"),
+        );
     }
     if literal.chars().any(|c| matches!(c, '\u{c0}'..='\u{24f}')) {
-        all.push(literal.chars().map(|c| if matches!(c, '\u{c0}'..='\u{24f}') { '\u{fffd}' } else { c }).collect());
+        all.push(
+            literal
+                .chars()
+                .map(|c| {
+                    if matches!(c, '\u{c0}'..='\u{24f}') {
+                        '\u{fffd}'
+                    } else {
+                        c
+                    }
+                })
+                .collect(),
+        );
     }
     all
 }
 
 fn code_pattern(code: &str) -> Result<(u16, u16), Mistake> {
-    let low = code.replace('x', "0").parse().map_err(|_| format!("no code {code}"))?;
-    let high = code.replace('x', "9").parse().map_err(|_| format!("no code {code}"))?;
+    let low = code
+        .replace('x', "0")
+        .parse()
+        .map_err(|_| format!("no code {code}"))?;
+    let high = code
+        .replace('x', "9")
+        .parse()
+        .map_err(|_| format!("no code {code}"))?;
     Ok((low, high))
 }
 
 fn status_pattern(status: &str) -> Result<[u16; 3], Mistake> {
     let fields: Vec<&str> = status.split('.').collect();
-    let [class, subject, detail] = fields[..] else { return Err(format!("no status {status}")) };
+    let [class, subject, detail] = fields[..] else {
+        return Err(format!("no status {status}"));
+    };
     let mut out = [0; 3];
     for (field, slot) in [class, subject, detail].into_iter().zip(&mut out) {
-        *slot = if field == "*" { u16::MAX } else { field.parse().map_err(|_| format!("no status {status}"))? };
+        *slot = if field == "*" {
+            u16::MAX
+        } else {
+            field.parse().map_err(|_| format!("no status {status}"))?
+        };
     }
     Ok(out)
 }
 
 fn advice(text: Option<&str>) -> Result<(u16, u32), Mistake> {
-    let Some(text) = text else { return Ok((u16::MAX, 0)) };
+    let Some(text) = text else {
+        return Ok((u16::MAX, 0));
+    };
     let (kind, seconds) = match text.split_once(':') {
-        Some((kind, seconds)) => (kind, Some(seconds.parse::<u32>().map_err(|_| format!("no advice {text}"))?)),
+        Some((kind, seconds)) => (
+            kind,
+            Some(
+                seconds
+                    .parse::<u32>()
+                    .map_err(|_| format!("no advice {text}"))?,
+            ),
+        ),
         None => (text, None),
     };
     Ok(match (kind, seconds) {

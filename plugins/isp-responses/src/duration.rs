@@ -13,7 +13,9 @@ pub fn stated(text: &str) -> Option<u32> {
     }
     let mut asked: Option<usize> = None;
     let mut words = text
-        .split(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | ';' | '=' | '<' | '>' | '[' | ']'))
+        .split(|c: char| {
+            c.is_whitespace() || matches!(c, '(' | ')' | ',' | ';' | '=' | '<' | '>' | '[' | ']')
+        })
         .filter(|w| !w.is_empty())
         .enumerate()
         .peekable();
@@ -31,9 +33,13 @@ pub fn stated(text: &str) -> Option<u32> {
             return within(seconds);
         }
         let digits = bare.bytes().take_while(u8::is_ascii_digit).count();
-        let Ok(number) = bare[..digits].parse::<u32>() else { continue };
+        let Ok(number) = bare[..digits].parse::<u32>() else {
+            continue;
+        };
         let unit = match &bare[digits..] {
-            "" => words.peek().map_or("", |(_, next)| next.trim_end_matches(['.', '!', ':'])),
+            "" => words
+                .peek()
+                .map_or("", |(_, next)| next.trim_end_matches(['.', '!', ':'])),
             rest => rest.trim_start_matches('-'),
         };
         if let Some(seconds) = unit_seconds(unit) {
@@ -45,8 +51,23 @@ pub fn stated(text: &str) -> Option<u32> {
 
 fn is_request(word: &str) -> bool {
     const WORDS: [&str; 17] = [
-        "retry", "again", "wait", "after", "later", "in", "retried", "greylisted", "graylisted", "greylisting", "for",
-        "within", "try", "resend", "least", "defer", "next",
+        "retry",
+        "again",
+        "wait",
+        "after",
+        "later",
+        "in",
+        "retried",
+        "greylisted",
+        "graylisted",
+        "greylisting",
+        "for",
+        "within",
+        "try",
+        "resend",
+        "least",
+        "defer",
+        "next",
     ];
     WORDS.iter().any(|w| word.eq_ignore_ascii_case(w))
 }
@@ -65,7 +86,9 @@ fn clock(text: &str) -> Option<u32> {
 fn unit_seconds(unit: &str) -> Option<u32> {
     let unit = unit.to_ascii_lowercase();
     match unit.as_str() {
-        "s" | "sec" | "secs" | "second" | "seconds" | "sekunden" | "secondes" | "segundos" => Some(1),
+        "s" | "sec" | "secs" | "second" | "seconds" | "sekunden" | "secondes" | "segundos" => {
+            Some(1)
+        }
         "m" | "min" | "mins" | "minute" | "minutes" | "minuten" | "minutos" => Some(60),
         "h" | "hr" | "hrs" | "hour" | "hours" | "stunden" | "heures" | "horas" => Some(3600),
         "d" | "day" | "days" | "tage" | "jours" => Some(86_400),

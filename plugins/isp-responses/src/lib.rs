@@ -2,6 +2,7 @@
 
 pub mod compile;
 pub mod duration;
+mod hooks;
 pub mod mime;
 pub mod normal;
 pub mod reason;
@@ -9,3 +10,5 @@ pub mod report;
 pub mod source;
 pub mod table;
 pub mod translate;
+
+pub use hooks::IspResponses;

@@ -33,18 +33,28 @@ impl Entity {
 
     /// The first field of that name (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 
     /// A parameter of the content type.
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.parameters
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 
     /// The body as text.
     pub fn text(&self) -> String {
         let text = to_text(&self.body, self.parameter("charset"));
-        if self.media_type == "text/html" { html_to_text(&text) } else { text }
+        if self.media_type == "text/html" {
+            html_to_text(&text)
+        } else {
+            text
+        }
     }
 
     /// This entity and those below it, without looking into attached messages.
@@ -60,29 +70,49 @@ impl Entity {
 
     /// Whether this part is a message of its own.
     pub fn is_message(&self) -> bool {
-        matches!(self.media_type.as_str(), "message/rfc822" | "message/global")
+        matches!(
+            self.media_type.as_str(),
+            "message/rfc822" | "message/global"
+        )
     }
 }
 
 fn parse(raw: &[u8], depth: usize, default: &str, parts: &mut usize) -> Entity {
     *parts += 1;
     let (headers, body) = split_headers(raw);
-    let mut entity = Entity { headers, ..Entity::default() };
+    let mut entity = Entity {
+        headers,
+        ..Entity::default()
+    };
     let content_type = entity.header("content-type").unwrap_or(default).to_string();
     let (media_type, parameters) = parameters(&content_type);
-    entity.media_type = if media_type.contains('/') { media_type } else { default.to_string() };
+    entity.media_type = if media_type.contains('/') {
+        media_type
+    } else {
+        default.to_string()
+    };
     entity.parameters = parameters;
-    let encoding = entity.header("content-transfer-encoding").unwrap_or("").trim().to_ascii_lowercase();
+    let encoding = entity
+        .header("content-transfer-encoding")
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase();
     let deeper = depth < DEPTH_MAX && *parts < PARTS_MAX;
     if entity.media_type.starts_with("multipart/")
         && deeper
         && let Some(boundary) = entity.parameter("boundary").map(str::to_string)
     {
-        let default = if entity.media_type == "multipart/digest" { "message/rfc822" } else { "text/plain" };
+        let default = if entity.media_type == "multipart/digest" {
+            "message/rfc822"
+        } else {
+            "text/plain"
+        };
         let (preamble, pieces) = split_parts(body, &boundary);
         for piece in pieces {
             if *parts < PARTS_MAX {
-                entity.children.push(parse(piece, depth + 1, default, parts));
+                entity
+                    .children
+                    .push(parse(piece, depth + 1, default, parts));
             }
         }
         if entity.children.is_empty() {
@@ -97,7 +127,9 @@ fn parse(raw: &[u8], depth: usize, default: &str, parts: &mut usize) -> Entity {
         _ => body.to_vec(),
     };
     if entity.is_message() && deeper {
-        entity.children.push(parse(&body, depth + 1, "text/plain", parts));
+        entity
+            .children
+            .push(parse(&body, depth + 1, "text/plain", parts));
     }
     if entity.media_type.starts_with("multipart/") {
         entity.media_type = "text/plain".to_string();
@@ -122,7 +154,11 @@ pub fn split_headers(raw: &[u8]) -> (Vec<(String, String)>, &[u8]) {
                 value.push(b' ');
                 value.extend_from_slice(line.trim_ascii());
             }
-        } else if let Some(colon) = line.iter().position(|b| *b == b':').filter(|c| is_name(&line[..*c])) {
+        } else if let Some(colon) = line
+            .iter()
+            .position(|b| *b == b':')
+            .filter(|c| is_name(&line[..*c]))
+        {
             let name = String::from_utf8_lossy(line[..colon].trim_ascii()).to_ascii_lowercase();
             headers.push((name, line[colon + 1..].trim_ascii().to_vec()));
         } else if line.starts_with(b"From ") || line.starts_with(b">From ") {
@@ -136,7 +172,10 @@ pub fn split_headers(raw: &[u8]) -> (Vec<(String, String)>, &[u8]) {
             break;
         }
     }
-    let headers = headers.into_iter().map(|(n, v)| (n, decode_words(&to_text(&v, None)))).collect();
+    let headers = headers
+        .into_iter()
+        .map(|(n, v)| (n, decode_words(&to_text(&v, None))))
+        .collect();
     (headers, rest)
 }
 
@@ -147,7 +186,10 @@ fn is_name(name: &[u8]) -> bool {
 
 fn next_line(raw: &[u8]) -> (&[u8], &[u8]) {
     match raw.iter().position(|b| *b == b'\n') {
-        Some(end) => (raw[..end].strip_suffix(b"\r").unwrap_or(&raw[..end]), &raw[end + 1..]),
+        Some(end) => (
+            raw[..end].strip_suffix(b"\r").unwrap_or(&raw[..end]),
+            &raw[end + 1..],
+        ),
         None => (raw, &[]),
     }
 }
@@ -169,7 +211,11 @@ fn parameters(value: &str) -> (String, Vec<(String, String)>) {
         }
     }
     fields.push(field);
-    let media_type = fields[0].split_whitespace().next().unwrap_or("").to_ascii_lowercase();
+    let media_type = fields[0]
+        .split_whitespace()
+        .next()
+        .unwrap_or("")
+        .to_ascii_lowercase();
     let parameters = fields[1..]
         .iter()
         .filter_map(|f| f.split_once('='))
@@ -185,7 +231,9 @@ fn split_parts<'a>(body: &'a [u8], boundary: &str) -> (&'a [u8], Vec<&'a [u8]>) 
     while at < body.len() {
         let (line, after) = next_line(&body[at..]);
         let next = body.len() - after.len();
-        let marker = line.strip_prefix(b"--").and_then(|l| l.strip_prefix(boundary));
+        let marker = line
+            .strip_prefix(b"--")
+            .and_then(|l| l.strip_prefix(boundary));
         if let Some(rest) = marker.filter(|r| r.trim_ascii().is_empty() || r.starts_with(b"--")) {
             match start {
                 Some(start) => pieces.push(body.get(start..at).unwrap_or_default()),

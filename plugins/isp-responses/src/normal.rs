@@ -45,7 +45,11 @@ impl Status {
         if fields.next().is_some() || !matches!(class, 2 | 4 | 5) {
             return None;
         }
-        Some(Status { class, subject, detail })
+        Some(Status {
+            class,
+            subject,
+            detail,
+        })
     }
 }
 
@@ -94,7 +98,23 @@ pub fn normalise(text: &str) -> Normal {
 fn is_bracket(c: char) -> bool {
     matches!(
         c,
-        '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | '"' | ',' | ';' | '|' | '`' | '«' | '»' | '“' | '”' | '„'
+        '<' | '>'
+            | '('
+            | ')'
+            | '['
+            | ']'
+            | '{'
+            | '}'
+            | '"'
+            | ','
+            | ';'
+            | '|'
+            | '`'
+            | '«'
+            | '»'
+            | '“'
+            | '”'
+            | '„'
     )
 }
 
@@ -105,8 +125,10 @@ impl Normal {
     }
 
     fn chunk(&mut self, chunk: &str, depth: u8) {
-        let chunk = chunk.trim_start_matches(['#', '*', '=', '-', '\'', ':', '.', '~', '_', '+', '&']);
-        let bare = chunk.trim_end_matches(['.', '!', '?', ':', '*', '=', '\'', '-', '。', '_', '+']);
+        let chunk =
+            chunk.trim_start_matches(['#', '*', '=', '-', '\'', ':', '.', '~', '_', '+', '&']);
+        let bare =
+            chunk.trim_end_matches(['.', '!', '?', ':', '*', '=', '\'', '-', '。', '_', '+']);
         let ends = chunk[bare.len()..].contains(['.', '!', '?', '。']);
         if bare.is_empty() {
             if ends {
@@ -115,22 +137,21 @@ impl Normal {
             return;
         }
         let bytes = bare.as_bytes();
-        if bytes[0].is_ascii_digit() {
-            if self.digits(bare, depth) {
-                if ends && !bare.contains('.') {
-                    self.sentence();
-                }
-                return;
+        if bytes[0].is_ascii_digit() && self.digits(bare, depth) {
+            if ends && !bare.contains('.') {
+                self.sentence();
             }
+            return;
         }
-        if let Some(at) = bare.find('@') {
-            if at > 0 && at + 1 < bare.len() {
-                self.address(bare, at, depth);
-                if ends {
-                    self.sentence();
-                }
-                return;
+        if let Some(at) = bare.find('@')
+            && at > 0
+            && at + 1 < bare.len()
+        {
+            self.address(bare, at, depth);
+            if ends {
+                self.sentence();
             }
+            return;
         }
         if bare.contains("://") || starts_with_ignore_case(bare, "www.") {
             self.mark(Mark::Url);
@@ -166,7 +187,10 @@ impl Normal {
             self.mark(Mark::Number);
             return true;
         }
-        let dotted = bare.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
+        let dotted = bare
+            .bytes()
+            .take_while(|b| b.is_ascii_digit() || *b == b'.')
+            .count();
         let number = bare[..dotted].trim_end_matches('.');
         if let Some(status) = Status::parse(number) {
             self.statuses.push(status);
@@ -180,7 +204,10 @@ impl Normal {
             self.mark(Mark::Ip);
             return true;
         }
-        if length == 3 && matches!(bare.as_bytes()[0], b'4' | b'5') && rest.starts_with(['-', ':', '_', '/']) {
+        if length == 3
+            && matches!(bare.as_bytes()[0], b'4' | b'5')
+            && rest.starts_with(['-', ':', '_', '/'])
+        {
             self.codes.push(bare[..3].parse().unwrap_or(0));
             if depth < 2 {
                 self.chunk(&rest[1..], depth + 1);
@@ -191,7 +218,10 @@ impl Normal {
             self.mark(Mark::Ip);
             return true;
         }
-        if rest.bytes().all(|b| b.is_ascii_digit() || matches!(b, b':' | b'/' | b'-' | b'.' | b'%')) {
+        if rest
+            .bytes()
+            .all(|b| b.is_ascii_digit() || matches!(b, b':' | b'/' | b'-' | b'.' | b'%'))
+        {
             self.mark(Mark::Number);
             return true;
         }
@@ -201,7 +231,9 @@ impl Normal {
     fn address(&mut self, bare: &str, at: usize, depth: u8) {
         // "Address:someone@host.example:unknown": words before a colon or an equals sign, and after the host, count.
         let start = bare[..at].rfind([':', '=', '/']).map_or(0, |i| i + 1);
-        let end = bare[at..].find([':', '/', '?', '\\', '=']).map_or(bare.len(), |i| at + i);
+        let end = bare[at..]
+            .find([':', '/', '?', '\\', '='])
+            .map_or(bare.len(), |i| at + i);
         if start > 0 && depth < 2 {
             self.chunk(&bare[..start - 1], depth + 1);
         }
@@ -244,12 +276,16 @@ impl Normal {
                             start = self.bytes.len();
                         }
                     }
-                    '?' if self.bytes.len() > start && chars.peek().is_some_and(|n| n.is_alphanumeric()) && !url => {
+                    '?' if self.bytes.len() > start
+                        && chars.peek().is_some_and(|n| n.is_alphanumeric())
+                        && !url =>
+                    {
                         self.bytes.push(b'?');
                     }
                     '.' => {
                         self.end_word(start, url);
-                        let breaks = previous.is_lowercase() && chars.peek().is_some_and(|n| n.is_uppercase());
+                        let breaks = previous.is_lowercase()
+                            && chars.peek().is_some_and(|n| n.is_uppercase());
                         if breaks && !url {
                             self.sentence();
                         }
@@ -265,10 +301,14 @@ impl Normal {
                 if self.bytes.last() == Some(&b' ') && previous_is_ideographic(&self.bytes) {
                     self.bytes.pop();
                 }
-                self.tokens.push(Token { at: self.bytes.len() as u32, word: self.word });
+                self.tokens.push(Token {
+                    at: self.bytes.len() as u32,
+                    word: self.word,
+                });
                 self.word = self.word.saturating_add(1);
                 let mut buffer = [0u8; 4];
-                self.bytes.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
+                self.bytes
+                    .extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
                 self.bytes.push(b' ');
                 start = self.bytes.len();
             } else if c == '。' {
@@ -303,7 +343,10 @@ impl Normal {
         if self.merge(start) {
             return;
         }
-        self.tokens.push(Token { at: start as u32, word: self.word });
+        self.tokens.push(Token {
+            at: start as u32,
+            word: self.word,
+        });
         self.word = self.word.saturating_add(1);
         self.bytes.push(b' ');
     }
@@ -313,7 +356,10 @@ impl Normal {
         if start < 2 || self.bytes[start - 1] != b' ' {
             return false;
         }
-        let before = self.bytes[..start - 1].iter().rposition(|b| *b == b' ').map_or(0, |i| i + 1);
+        let before = self.bytes[..start - 1]
+            .iter()
+            .rposition(|b| *b == b' ')
+            .map_or(0, |i| i + 1);
         let (first, second) = (&self.bytes[before..start - 1], &self.bytes[start..]);
         let joins = match second {
             b"mail" | b"mails" | b"mailed" => first == b"e",
@@ -338,8 +384,23 @@ impl Normal {
 fn is_filler(word: &[u8]) -> bool {
     matches!(
         word,
-        b"the" | b"a" | b"an" | b"is" | b"are" | b"was" | b"were" | b"be" | b"been" | b"has" | b"have" | b"had"
-            | b"this" | b"that" | b"currently" | b"being" | b"s"
+        b"the"
+            | b"a"
+            | b"an"
+            | b"is"
+            | b"are"
+            | b"was"
+            | b"were"
+            | b"be"
+            | b"been"
+            | b"has"
+            | b"have"
+            | b"had"
+            | b"this"
+            | b"that"
+            | b"currently"
+            | b"being"
+            | b"s"
     )
 }
 
@@ -356,14 +417,17 @@ fn is_noise(word: &[u8], url: bool) -> bool {
 }
 
 fn starts_with_ignore_case(text: &str, prefix: &str) -> bool {
-    text.len() >= prefix.len() && text.as_bytes()[..prefix.len()].eq_ignore_ascii_case(prefix.as_bytes())
+    text.len() >= prefix.len()
+        && text.as_bytes()[..prefix.len()].eq_ignore_ascii_case(prefix.as_bytes())
 }
 
 fn is_ipv6(text: &str) -> bool {
     let text = text.strip_prefix("IPv6:").unwrap_or(text);
     text.len() >= 4
         && text.bytes().filter(|b| *b == b':').count() >= 2
-        && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.')
 }
 
 /// The offset of a status or reply code that follows a colon, a hash, an equals sign or a slash inside a chunk.
@@ -371,10 +435,15 @@ fn embedded_status(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = 1;
     while at + 2 < bytes.len() {
-        if matches!(bytes[at], b'4' | b'5') && matches!(bytes[at - 1], b':' | b'#' | b'=' | b'/' | b'-') {
+        if matches!(bytes[at], b'4' | b'5')
+            && matches!(bytes[at - 1], b':' | b'#' | b'=' | b'/' | b'-')
+        {
             let rest = &bytes[at..];
             let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
-            let dotted = rest.iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
+            let dotted = rest
+                .iter()
+                .take_while(|b| b.is_ascii_digit() || **b == b'.')
+                .count();
             let after = rest.get(dotted).copied().unwrap_or(b' ');
             let code = digits == 3 && dotted == 3 && !after.is_ascii_alphanumeric();
             let status = Status::parse(text[at..at + dotted].trim_end_matches('.')).is_some();
@@ -388,21 +457,29 @@ fn embedded_status(text: &str) -> Option<usize> {
 }
 
 fn is_host(text: &str) -> bool {
-    let Some(dot) = text.rfind('.') else { return false };
+    let Some(dot) = text.rfind('.') else {
+        return false;
+    };
     let text = text.split(':').next().unwrap_or(text);
     let mut labels = text.split('.');
     if !labels.clone().all(|l| {
-        !l.is_empty() && l.len() <= 63 && l.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'*'))
+        !l.is_empty()
+            && l.len() <= 63
+            && l.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'*'))
     }) {
         return false;
     }
-    let Some(last) = text.rsplit('.').next() else { return false };
+    let Some(last) = text.rsplit('.').next() else {
+        return false;
+    };
     let first = labels.next().unwrap_or("");
     if is_error_class(first) {
         return false;
     }
     // "exist.Please" is the end of a sentence and the beginning of the next.
-    let upper = last.as_bytes()[0].is_ascii_uppercase() && last.bytes().skip(1).any(|b| b.is_ascii_lowercase());
+    let upper = last.as_bytes()[0].is_ascii_uppercase()
+        && last.bytes().skip(1).any(|b| b.is_ascii_lowercase());
     if upper && dot > 0 && text.as_bytes()[dot.min(text.len()) - 1].is_ascii_lowercase() {
         return false;
     }
@@ -411,9 +488,20 @@ fn is_host(text: &str) -> bool {
 
 /// Exchange's dotted error names are words, not hosts.
 fn is_error_class(first: &str) -> bool {
-    ["resolver", "smtpsend", "queue", "routing", "storedrv", "transport", "approval", "mapisubmission", "delivery", "agent"]
-        .iter()
-        .any(|name| first.eq_ignore_ascii_case(name))
+    [
+        "resolver",
+        "smtpsend",
+        "queue",
+        "routing",
+        "storedrv",
+        "transport",
+        "approval",
+        "mapisubmission",
+        "delivery",
+        "agent",
+    ]
+    .iter()
+    .any(|name| first.eq_ignore_ascii_case(name))
 }
 
 fn is_top_level(label: &str) -> bool {
@@ -424,9 +512,42 @@ fn is_top_level(label: &str) -> bool {
         return true;
     }
     const LONG: [&str; 36] = [
-        "com", "net", "org", "edu", "gov", "mil", "int", "info", "biz", "name", "local", "lan", "test", "example",
-        "invalid", "localhost", "localdomain", "arpa", "asia", "mobi", "online", "site", "xyz", "app", "dev", "cloud",
-        "email", "shop", "tech", "club", "top", "pro", "internal", "coop", "museum", "travel",
+        "com",
+        "net",
+        "org",
+        "edu",
+        "gov",
+        "mil",
+        "int",
+        "info",
+        "biz",
+        "name",
+        "local",
+        "lan",
+        "test",
+        "example",
+        "invalid",
+        "localhost",
+        "localdomain",
+        "arpa",
+        "asia",
+        "mobi",
+        "online",
+        "site",
+        "xyz",
+        "app",
+        "dev",
+        "cloud",
+        "email",
+        "shop",
+        "tech",
+        "club",
+        "top",
+        "pro",
+        "internal",
+        "coop",
+        "museum",
+        "travel",
     ];
     LONG.iter().any(|known| label.eq_ignore_ascii_case(known))
 }
@@ -434,16 +555,41 @@ fn is_top_level(label: &str) -> bool {
 /// Names of block lists stay readable where they stand in a host name or a URL.
 fn is_list_zone(host: &str) -> bool {
     const ZONES: [&str; 26] = [
-        "spamhaus", "spamcop", "sorbs", "barracuda", "uceprotect", "surbl", "uribl", "mailspike", "abuseat", "njabl",
-        "dsbl", "ordb", "psbl", "invaluement", "abusix", "hostkarma", "junkemailfilter", "manitu", "cbl", "dnsbl",
-        "rbl", "trendmicro", "senderscore", "blacklist", "backscatterer", "spamrats",
+        "spamhaus",
+        "spamcop",
+        "sorbs",
+        "barracuda",
+        "uceprotect",
+        "surbl",
+        "uribl",
+        "mailspike",
+        "abuseat",
+        "njabl",
+        "dsbl",
+        "ordb",
+        "psbl",
+        "invaluement",
+        "abusix",
+        "hostkarma",
+        "junkemailfilter",
+        "manitu",
+        "cbl",
+        "dnsbl",
+        "rbl",
+        "trendmicro",
+        "senderscore",
+        "blacklist",
+        "backscatterer",
+        "spamrats",
     ];
     let mut lower = [0u8; 128];
     let length = host.len().min(128);
     lower[..length].copy_from_slice(&host.as_bytes()[..length]);
     lower[..length].make_ascii_lowercase();
     let lower = &lower[..length];
-    ZONES.iter().any(|zone| lower.windows(zone.len()).any(|w| w == zone.as_bytes()))
+    ZONES
+        .iter()
+        .any(|zone| lower.windows(zone.len()).any(|w| w == zone.as_bytes()))
 }
 
 /// Scripts whose words are not parted by spaces; Hangul too, since particles stick to its words.
@@ -452,7 +598,9 @@ pub fn is_ideographic(c: char) -> bool {
 }
 
 fn previous_is_ideographic(bytes: &[u8]) -> bool {
-    let Some(body) = bytes.strip_suffix(b" ") else { return false };
+    let Some(body) = bytes.strip_suffix(b" ") else {
+        return false;
+    };
     let tail = &body[body.len().saturating_sub(4)..];
     (0..tail.len())
         .find_map(|i| std::str::from_utf8(&tail[i..]).ok())

@@ -366,7 +366,13 @@ impl Reason {
                 "The message was delivered, or handed on to a system that does not report.",
             ),
         };
-        Meaning { permanent, scope, advice, transient, explanation }
+        Meaning {
+            permanent,
+            scope,
+            advice,
+            transient,
+            explanation,
+        }
     }
 }
 
@@ -384,7 +390,15 @@ impl Disposition {
 
     /// The disposition of a word.
     pub fn parse(name: &str) -> Option<Disposition> {
-        [Self::Hard, Self::Soft, Self::Block, Self::Admin, Self::Undetermined].into_iter().find(|d| d.name() == name)
+        [
+            Self::Hard,
+            Self::Soft,
+            Self::Block,
+            Self::Admin,
+            Self::Undetermined,
+        ]
+        .into_iter()
+        .find(|d| d.name() == name)
     }
 }
 
@@ -403,8 +417,15 @@ impl Scope {
 
     /// The scope of a word.
     pub fn parse(name: &str) -> Option<Scope> {
-        [Self::Recipient, Self::Domain, Self::Sender, Self::Egress, Self::Content, Self::Connection]
-            .into_iter()
-            .find(|s| s.name() == name)
+        [
+            Self::Recipient,
+            Self::Domain,
+            Self::Sender,
+            Self::Egress,
+            Self::Content,
+            Self::Connection,
+        ]
+        .into_iter()
+        .find(|s| s.name() == name)
     }
 }

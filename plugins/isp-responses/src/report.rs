@@ -111,9 +111,11 @@ fn read_entity(translator: &Translator<'_>, message: &Entity) -> Vec<Finding> {
 fn original_message_id(message: &Entity) -> Option<String> {
     for part in message.parts().into_iter().skip(1) {
         let id = match part.media_type.as_str() {
-            "message/rfc822" | "message/global" => {
-                part.children.first().and_then(|m| m.header("message-id")).map(str::to_string)
-            }
+            "message/rfc822" | "message/global" => part
+                .children
+                .first()
+                .and_then(|m| m.header("message-id"))
+                .map(str::to_string),
             "text/rfc822-headers" => field(&part.text(), "message-id"),
             _ => None,
         };
@@ -121,7 +123,11 @@ fn original_message_id(message: &Entity) -> Option<String> {
             return id;
         }
     }
-    let own = message.parts().iter().filter(|p| p.children.is_empty()).find_map(|p| field(&p.text(), "message-id"));
+    let own = message
+        .parts()
+        .iter()
+        .filter(|p| p.children.is_empty())
+        .find_map(|p| field(&p.text(), "message-id"));
     own.filter(|id| id.contains('@'))
 }
 
@@ -141,15 +147,31 @@ fn address(text: &str) -> Option<String> {
         (Some(open), Some(close)) if open < close => &text[open + 1..close],
         _ => text,
     };
-    let inner = inner.trim().trim_matches(['"', '\'', '<', '>', ',', ';', ' ', '(', ')']);
-    let inner = inner.strip_prefix("mailto:").unwrap_or(inner);
+    let inner = inner
+        .trim()
+        .trim_matches(['"', '\'', '<', '>', ',', ';', ' ', '(', ')']);
     let (local, domain) = inner.rsplit_once('@')?;
-    let domain = domain.trim_end_matches('.');
+    // "[SMTP:someone@host.example]", "mailto:someone@host.example", a label of another script without a space.
+    let local = local
+        .rsplit([':', '：', '=', ';'])
+        .next()
+        .unwrap_or(local)
+        .trim_start_matches(['[', '\'', '"']);
+    let domain = domain.trim_end_matches(['.', ':', '：', '!', '?', '。']);
+    let domain = if domain.starts_with('[') {
+        domain
+    } else {
+        domain.trim_end_matches(']')
+    };
     let good_domain = !domain.is_empty()
-        && domain.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '[' | ']' | ':'));
+        && domain
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '[' | ']' | ':'));
     let good_local = !local.is_empty()
         && local.len() <= 128
-        && !local.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '(' | ')' | ','));
+        && !local.chars().any(|c| {
+            c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '(' | ')' | ',')
+        });
     (good_domain && good_local).then(|| format!("{local}@{domain}"))
 }
 
@@ -167,10 +189,19 @@ fn translate_best(
         if text.trim().is_empty() && i + 1 < texts.len() {
             continue;
         }
-        let reply = Reply { code: None, status, text, stage: None, host, domain };
+        let reply = Reply {
+            code: None,
+            status,
+            text,
+            stage: None,
+            host,
+            domain,
+        };
         let translation = translator.translate(&reply);
         let sure = translation.confidence >= SURE;
-        let better = best.as_ref().is_none_or(|(b, _)| translation.confidence > b.confidence + 0.05);
+        let better = best
+            .as_ref()
+            .is_none_or(|(b, _)| translation.confidence > b.confidence + 0.05);
         if better {
             best = Some((translation, i));
         }
@@ -178,7 +209,15 @@ fn translate_best(
             break;
         }
     }
-    best.unwrap_or_else(|| (translator.translate(&Reply { status, ..Reply::default() }), 0))
+    best.unwrap_or_else(|| {
+        (
+            translator.translate(&Reply {
+                status,
+                ..Reply::default()
+            }),
+            0,
+        )
+    })
 }
 
 /// Words that are this sure need no second text.

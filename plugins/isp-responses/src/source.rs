@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// One file of rules.
 #[derive(Deserialize, Default, Debug)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[serde(rename_all = "kebab-case", default)]
 pub struct Source {
     /// Named groups of phrases, used as `@name` in patterns. A later file adds to a group of the same name.
     pub concept: BTreeMap<String, Vec<String>>,
@@ -68,5 +68,15 @@ pub struct ListSource {
 }
 
 /// The stages of the contract, in its order.
-pub const STAGES: [&str; 10] =
-    ["dns", "connect", "greeting", "ehlo", "tls", "auth", "mail-from", "rcpt-to", "data", "end-of-data"];
+pub const STAGES: [&str; 10] = [
+    "dns",
+    "connect",
+    "greeting",
+    "ehlo",
+    "tls",
+    "auth",
+    "mail-from",
+    "rcpt-to",
+    "data",
+    "end-of-data",
+];

@@ -93,8 +93,13 @@ impl<'a> Table<'a> {
         for (i, slot) in sections.iter_mut().enumerate() {
             *slot = u32_at(bytes, i * 4);
         }
-        let ordered = sections.windows(2).all(|w| w[0] <= w[1]) && sections[11] as usize <= bytes.len();
-        ordered.then(|| Table { bytes, sections, providers: u32_at(bytes, 48) })
+        let ordered =
+            sections.windows(2).all(|w| w[0] <= w[1]) && sections[11] as usize <= bytes.len();
+        ordered.then(|| Table {
+            bytes,
+            sections,
+            providers: u32_at(bytes, 48),
+        })
     }
 
     fn section(&self, section: usize) -> &'a [u8] {
@@ -112,7 +117,8 @@ impl<'a> Table<'a> {
     /// The names of all providers, in the order of their numbers.
     pub fn provider_names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let table = *self;
-        (0..table.providers as usize).map(move |i| table.string(u32_at(table.section(NAMES), i * 4)))
+        (0..table.providers as usize)
+            .map(move |i| table.string(u32_at(table.section(NAMES), i * 4)))
     }
 
     /// The name of a provider.
@@ -122,7 +128,10 @@ impl<'a> Table<'a> {
 
     /// The name of a block list.
     pub fn list_name(&self, index: u16) -> &'a str {
-        self.string(u32_at(self.section(NAMES), (self.providers as usize + usize::from(index)) * 4))
+        self.string(u32_at(
+            self.section(NAMES),
+            (self.providers as usize + usize::from(index)) * 4,
+        ))
     }
 
     /// The provider that runs a host.
@@ -132,7 +141,8 @@ impl<'a> Table<'a> {
         records.chunks_exact(6).find_map(|record| {
             let end = self.string(u32_at(record, 0)).as_bytes();
             let start = host.len().checked_sub(end.len())?;
-            let fits = host[start..].eq_ignore_ascii_case(end) && (start == 0 || host[start - 1] == b'.');
+            let fits =
+                host[start..].eq_ignore_ascii_case(end) && (start == 0 || host[start - 1] == b'.');
             fits.then(|| word(record, 4, 0))
         })
     }
@@ -141,7 +151,10 @@ impl<'a> Table<'a> {
     pub fn search(&self, normal: &Normal, facts: &Facts<'_>, provider: Option<u16>) -> Found {
         let hits = self.hits(normal);
         let mut rules: Vec<u16> = Vec::new();
-        let mut found = Found { provider, ..Found::default() };
+        let mut found = Found {
+            provider,
+            ..Found::default()
+        };
         let anchors = self.section(ANCHORS);
         let clauses = self.section(CLAUSES);
         let mut previous = u16::MAX;
@@ -180,7 +193,11 @@ impl<'a> Table<'a> {
                 let words = self.section(RULES);
                 let reason = Reason::from_number(word(words, 0, record + 4) as u8);
                 let score = word(words, 0, record + 5) as i16;
-                found.candidates.push(Candidate { rule, reason, score });
+                found.candidates.push(Candidate {
+                    rule,
+                    reason,
+                    score,
+                });
             }
         }
         found
@@ -190,16 +207,26 @@ impl<'a> Table<'a> {
     pub fn priors(&self, status: [u16; 3], mut each: impl FnMut(Reason, i16)) {
         let words = self.section(PRIORS);
         for i in (0..words.len() / 2).step_by(5) {
-            let pattern = [word(words, 0, i), word(words, 0, i + 1), word(words, 0, i + 2)];
+            let pattern = [
+                word(words, 0, i),
+                word(words, 0, i + 1),
+                word(words, 0, i + 2),
+            ];
             if status_fits(pattern, status) {
-                each(Reason::from_number(word(words, 0, i + 3) as u8), word(words, 0, i + 4) as i16);
+                each(
+                    Reason::from_number(word(words, 0, i + 3) as u8),
+                    word(words, 0, i + 4) as i16,
+                );
             }
         }
     }
 
     /// The id of a rule.
     pub fn rule_id(&self, rule: u16) -> &'a str {
-        self.string(u32_at(self.section(RULES), usize::from(rule) * RULE_WORDS * 2))
+        self.string(u32_at(
+            self.section(RULES),
+            usize::from(rule) * RULE_WORDS * 2,
+        ))
     }
 
     /// The sentence of a rule, if it has its own.
@@ -226,23 +253,27 @@ impl<'a> Table<'a> {
         let bytes = &normal.bytes;
         let mut hits = Vec::with_capacity(64);
         for (mark, at) in &normal.marks {
-            hits.push(Hit { term: *mark as u16, start: *at, end: *at });
+            hits.push(Hit {
+                term: *mark as u16,
+                start: *at,
+                end: *at,
+            });
         }
         let slots = trie.len() / 4;
         for (i, token) in normal.tokens.iter().enumerate() {
             let mut base = (u32_at(trie, 0) >> 8) as usize;
             // The token in which the walk stands.
             let mut last = i;
-            for at in token.at as usize..bytes.len() {
+            for (at, byte) in bytes.iter().enumerate().skip(token.at as usize) {
                 while last + 1 < normal.tokens.len() && normal.tokens[last + 1].at as usize <= at {
                     last += 1;
                 }
-                let next = base + usize::from(bytes[at]);
+                let next = base + usize::from(*byte);
                 if next >= slots {
                     break;
                 }
                 let unit = u32_at(trie, next * 4);
-                if unit & 0xff != u32::from(bytes[at]) {
+                if unit & 0xff != u32::from(*byte) {
                     break;
                 }
                 base = (unit >> 8) as usize;
@@ -255,7 +286,11 @@ impl<'a> Table<'a> {
                     let end = normal.tokens[last].word + 1;
                     for k in 0..usize::from(word(outputs, 0, list)) {
                         if hits.len() < HITS_MAX {
-                            hits.push(Hit { term: word(outputs, 0, list + 1 + k), start: token.word, end });
+                            hits.push(Hit {
+                                term: word(outputs, 0, list + 1 + k),
+                                start: token.word,
+                                end,
+                            });
                         }
                     }
                 }
@@ -265,9 +300,19 @@ impl<'a> Table<'a> {
         hits
     }
 
-    fn conditions(&self, rule: u16, hits: &[Hit], facts: &Facts<'_>, provider: Option<u16>) -> bool {
+    fn conditions(
+        &self,
+        rule: u16,
+        hits: &[Hit],
+        facts: &Facts<'_>,
+        provider: Option<u16>,
+    ) -> bool {
         let extra = self.section(EXTRA);
-        let mut at = usize::from(word(self.section(RULES), 0, usize::from(rule) * RULE_WORDS + 6));
+        let mut at = usize::from(word(
+            self.section(RULES),
+            0,
+            usize::from(rule) * RULE_WORDS + 6,
+        ));
         let mut next = || {
             at += 1;
             word(extra, 0, at - 1)
@@ -304,7 +349,7 @@ impl<'a> Table<'a> {
             return false;
         }
         let stages = next();
-        if stages != 0 && !facts.stage.is_some_and(|s| stages & (1 << s) != 0) {
+        if stages != 0 && facts.stage.is_none_or(|s| stages & (1 << s) == 0) {
             return false;
         }
         let providers = next();
@@ -318,7 +363,10 @@ impl<'a> Table<'a> {
 }
 
 fn status_fits(pattern: [u16; 3], status: [u16; 3]) -> bool {
-    pattern.iter().zip(status).all(|(p, s)| *p == u16::MAX || *p == s)
+    pattern
+        .iter()
+        .zip(status)
+        .all(|(p, s)| *p == u16::MAX || *p == s)
 }
 
 /// Whether the clause of `count` elements at word `at` holds for the hits.
@@ -343,7 +391,8 @@ fn follows(hits: &[Hit], words: &[u8], at: usize, count: usize, previous: Option
             (None, _) | (_, op::START | op::ANYWHERE) => true,
             (Some(p), op::ORDERED) => hit.start >= p.end && hit.start - p.end <= gap,
             (Some(p), _) => {
-                (hit.start >= p.end && hit.start - p.end <= gap) || (p.start >= hit.end && p.start - hit.end <= gap)
+                (hit.start >= p.end && hit.start - p.end <= gap)
+                    || (p.start >= hit.end && p.start - hit.end <= gap)
             }
         };
         if fits && follows(hits, words, at + 2, count - 1, Some(*hit)) {

@@ -42,6 +42,7 @@ pub struct Translation {
 pub struct Translator<'a> {
     builtin: Table<'static>,
     extra: Option<Table<'a>>,
+    disabled: &'a [String],
 }
 
 impl Default for Translator<'_> {
@@ -58,8 +59,18 @@ const CLOSE_SCORE: i16 = 8;
 impl<'a> Translator<'a> {
     /// With the rules of the plugin, and a compiled table of more that are asked first.
     pub fn new(extra: Option<Table<'a>>) -> Translator<'a> {
-        let builtin = Table::new(RULES).unwrap_or_else(|| unreachable!("the table is made by the build"));
-        Translator { builtin, extra }
+        let builtin =
+            Table::new(RULES).unwrap_or_else(|| unreachable!("the table is made by the build"));
+        Translator {
+            builtin,
+            extra,
+            disabled: &[],
+        }
+    }
+
+    /// Leaves rules out, by id.
+    pub fn without(self, disabled: &'a [String]) -> Translator<'a> {
+        Translator { disabled, ..self }
     }
 
     /// The names of the providers that conditions of added rules may use.
@@ -70,7 +81,11 @@ impl<'a> Translator<'a> {
     /// What a reply means. Some for every reply: in the worst case the reason is `unknown`.
     pub fn translate(&self, reply: &Reply<'_>) -> Translation {
         let normal = normal::normalise(reply.text);
-        let code = reply.code.filter(|c| *c != 0).or(normal.codes.first().copied()).unwrap_or(0);
+        let code = reply
+            .code
+            .filter(|c| *c != 0)
+            .or(normal.codes.first().copied())
+            .unwrap_or(0);
         let mut statuses: Vec<[u16; 3]> = Vec::with_capacity(4);
         let given = reply.status.and_then(Status::parse);
         for status in given.into_iter().chain(normal.statuses.iter().copied()) {
@@ -79,7 +94,9 @@ impl<'a> Translator<'a> {
                 statuses.push(fields);
             }
         }
-        let stage = reply.stage.and_then(|s| STAGES.iter().position(|known| *known == s));
+        let stage = reply
+            .stage
+            .and_then(|s| STAGES.iter().position(|known| *known == s));
         let transient = match (code, statuses.first()) {
             (400..=499, _) => true,
             (500..=599, _) => false,
@@ -87,18 +104,39 @@ impl<'a> Translator<'a> {
             (_, None) => reply.code == Some(0),
         };
         // A status without a code decides as a code of its class would.
-        let code = if code == 0 { statuses.first().map_or(0, |s| s[0] * 100 + 50) } else { code };
-        let facts = Facts { code, statuses: &statuses, stage };
+        let code = if code == 0 {
+            statuses.first().map_or(0, |s| s[0] * 100 + 50)
+        } else {
+            code
+        };
+        let facts = Facts {
+            code,
+            statuses: &statuses,
+            stage,
+        };
 
         let host = reply.host.and_then(|h| self.builtin.provider_of_host(h));
         let domain = || reply.domain.and_then(|d| self.builtin.provider_of_host(d));
         let mut found = self.builtin.search(&normal, &facts, host);
+        if !self.disabled.is_empty() {
+            found.candidates.retain(|c| {
+                !self
+                    .disabled
+                    .iter()
+                    .any(|id| id == self.builtin.rule_id(c.rule))
+            });
+        }
         if found.provider.is_none() {
             found.provider = domain();
         }
-        let provider = found.provider.map(|p| self.builtin.provider_name(p).to_string());
+        let provider = found
+            .provider
+            .map(|p| self.builtin.provider_name(p).to_string());
         if let Some(extra) = &self.extra {
-            let own = extra.provider_names().position(|n| Some(n) == provider.as_deref()).map(|p| p as u16);
+            let own = extra
+                .provider_names()
+                .position(|n| Some(n) == provider.as_deref())
+                .map(|p| p as u16);
             let more = extra.search(&normal, &facts, own);
             if let Some(best) = self.best(extra, &more, &statuses) {
                 return self.word(extra, &more, best, provider, transient, reply);
@@ -111,13 +149,24 @@ impl<'a> Translator<'a> {
     }
 
     /// The candidate with the greatest sum, its sum, and the sum of the best with another reason.
-    fn best(&self, table: &Table<'_>, found: &Found, statuses: &[[u16; 3]]) -> Option<(Candidate, i16, i16)> {
+    fn best(
+        &self,
+        table: &Table<'_>,
+        found: &Found,
+        statuses: &[[u16; 3]],
+    ) -> Option<(Candidate, i16, i16)> {
         let mut priors: Vec<(Reason, i16)> = Vec::new();
         for status in statuses {
-            self.builtin.priors(*status, |reason, points| priors.push((reason, points)));
+            self.builtin
+                .priors(*status, |reason, points| priors.push((reason, points)));
         }
         let sum = |candidate: &Candidate| {
-            let points = priors.iter().filter(|(r, _)| *r == candidate.reason).map(|(_, p)| *p).max().unwrap_or(0);
+            let points = priors
+                .iter()
+                .filter(|(r, _)| *r == candidate.reason)
+                .map(|(_, p)| *p)
+                .max()
+                .unwrap_or(0);
             candidate.score + points
         };
         let _ = table;
@@ -129,7 +178,13 @@ impl<'a> Translator<'a> {
             }
         }
         let (best, score) = best?;
-        let second = found.candidates.iter().filter(|c| c.reason != best.reason).map(sum).max().unwrap_or(0);
+        let second = found
+            .candidates
+            .iter()
+            .filter(|c| c.reason != best.reason)
+            .map(sum)
+            .max()
+            .unwrap_or(0);
         Some((best, score, second))
     }
 
@@ -182,15 +237,24 @@ impl<'a> Translator<'a> {
                 other => other,
             };
         }
-        let mut explanation = table.rule_explanation(best.rule).unwrap_or(meaning.explanation).to_string();
+        let mut explanation = table
+            .rule_explanation(best.rule)
+            .unwrap_or(meaning.explanation)
+            .to_string();
         if best.reason == Reason::Blocklisted
             && let Some(list) = found.list
         {
-            explanation =
-                format!("The sending address or domain is on the block list {list}; find the cause, then ask the list to remove it.", list = self.builtin.list_name(list));
+            explanation = format!(
+                "The sending address or domain is on the block list {list}; find the cause, then ask the list to remove it.",
+                list = self.builtin.list_name(list)
+            );
         }
         let certainty = f64::from(score.clamp(0, 110)) / 115.0;
-        let doubt = if score - second < CLOSE_SCORE { 0.8 } else { 1.0 };
+        let doubt = if score - second < CLOSE_SCORE {
+            0.8
+        } else {
+            1.0
+        };
         let weak = if score < WORDS_SCORE_MIN { 0.6 } else { 1.0 };
         let confidence = (certainty * doubt * weak * 100.0).round() / 100.0;
         Translation {
@@ -209,10 +273,18 @@ impl<'a> Translator<'a> {
 fn unknown(transient: bool, provider: Option<String>) -> Translation {
     let meaning = Reason::Unknown.meaning();
     Translation {
-        disposition: if transient { Disposition::Soft } else { meaning.permanent },
+        disposition: if transient {
+            Disposition::Soft
+        } else {
+            meaning.permanent
+        },
         reason: Reason::Unknown,
         scope: meaning.scope,
-        advice: if transient { meaning.transient } else { meaning.advice },
+        advice: if transient {
+            meaning.transient
+        } else {
+            meaning.advice
+        },
         explanation: meaning.explanation.to_string(),
         confidence: 0.1,
         rule: "fallback".to_string(),

@@ -11,8 +11,11 @@ struct Example {
 }
 
 fn examples() -> Vec<Example> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/isp/replies.txt");
-    let corpus = std::fs::read_to_string(path).expect("the corpus");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/isp");
+    let corpus: String = ["replies.txt", "replies-more.txt"]
+        .iter()
+        .map(|file| std::fs::read_to_string(format!("{folder}/{file}")).expect("the corpus"))
+        .collect();
     corpus
         .lines()
         .filter(|line| !line.starts_with('#') && !line.is_empty())
@@ -20,7 +23,10 @@ fn examples() -> Vec<Example> {
             let mut fields = line.splitn(3, '|');
             let reason = fields.next().expect("reason").to_string();
             let hard = fields.next() == Some("h");
-            let text = fields.next().unwrap_or_else(|| panic!("three fields: {line}")).replace("\\n", "\n");
+            let text = fields
+                .next()
+                .unwrap_or_else(|| panic!("three fields: {line}"))
+                .replace("\\n", "\n");
             Example { reason, hard, text }
         })
         .collect()
@@ -28,7 +34,9 @@ fn examples() -> Vec<Example> {
 
 /// FNV-1a: the split must not change from one release of Rust to the next.
 fn held_out(text: &str) -> bool {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
+        (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
+    });
     (hash >> 7) % 3 == 0
 }
 
@@ -44,7 +52,10 @@ fn measure(examples: &[Example], show: bool) -> (f64, f64) {
     let mut table: BTreeMap<String, Tally> = BTreeMap::new();
     let (mut right, mut disposition) = (0u32, 0u32);
     for example in examples {
-        let found = translator.translate(&Reply { text: &example.text, ..Reply::default() });
+        let found = translator.translate(&Reply {
+            text: &example.text,
+            ..Reply::default()
+        });
         let name = found.reason.name();
         table.entry(example.reason.clone()).or_default().wanted += 1;
         table.entry(name.to_string()).or_default().given += 1;
@@ -52,27 +63,57 @@ fn measure(examples: &[Example], show: bool) -> (f64, f64) {
             right += 1;
             table.entry(name.to_string()).or_default().right += 1;
         } else if show {
-            println!("wanted {} found {name} ({}): {}", example.reason, found.rule, example.text.replace('\n', "/"));
+            println!(
+                "wanted {} found {name} ({}): {}",
+                example.reason,
+                found.rule,
+                example.text.replace('\n', "/")
+            );
         }
         if (found.disposition == Disposition::Hard) == example.hard {
             disposition += 1;
         } else if show {
-            println!("hard {} found {:?} {name} ({}): {}", example.hard, found.disposition, found.rule, example.text);
+            println!(
+                "hard {} found {:?} {name} ({}): {}",
+                example.hard, found.disposition, found.rule, example.text
+            );
         }
     }
-    println!("{:24} {:>6} {:>9} {:>6}", "reason", "wanted", "precision", "recall");
+    println!(
+        "{:24} {:>6} {:>9} {:>6}",
+        "reason", "wanted", "precision", "recall"
+    );
     for (reason, tally) in &table {
-        let part = |of: u32| if of == 0 { "-".to_string() } else { format!("{:.0} %", 100.0 * f64::from(tally.right) / f64::from(of)) };
-        println!("{reason:24} {:>6} {:>9} {:>6}", tally.wanted, part(tally.given), part(tally.wanted));
+        let part = |of: u32| {
+            if of == 0 {
+                "-".to_string()
+            } else {
+                format!("{:.0} %", 100.0 * f64::from(tally.right) / f64::from(of))
+            }
+        };
+        println!(
+            "{reason:24} {:>6} {:>9} {:>6}",
+            tally.wanted,
+            part(tally.given),
+            part(tally.wanted)
+        );
     }
     let share = |n: u32| f64::from(n) / examples.len() as f64;
-    println!("{} examples: reason {:.1} %, hard or not {:.1} %", examples.len(), 100.0 * share(right), 100.0 * share(disposition));
+    println!(
+        "{} examples: reason {:.1} %, hard or not {:.1} %",
+        examples.len(),
+        100.0 * share(right),
+        100.0 * share(disposition)
+    );
     (share(right), share(disposition))
 }
 
 #[test]
 fn replies_that_rules_were_tuned_on_are_understood() {
-    let tuned: Vec<Example> = examples().into_iter().filter(|e| !held_out(&e.text)).collect();
+    let tuned: Vec<Example> = examples()
+        .into_iter()
+        .filter(|e| !held_out(&e.text))
+        .collect();
     let (reason, hard) = measure(&tuned, true);
     assert!(reason >= 0.95, "{reason}");
     assert!(hard >= 0.97, "{hard}");
@@ -80,7 +121,10 @@ fn replies_that_rules_were_tuned_on_are_understood() {
 
 #[test]
 fn replies_that_were_held_out_are_understood() {
-    let held: Vec<Example> = examples().into_iter().filter(|e| held_out(&e.text)).collect();
+    let held: Vec<Example> = examples()
+        .into_iter()
+        .filter(|e| held_out(&e.text))
+        .collect();
     let (reason, hard) = measure(&held, std::env::var_os("SHOW_HELD_OUT").is_some());
     assert!(reason >= 0.85, "{reason}");
     assert!(hard >= 0.95, "{hard}");

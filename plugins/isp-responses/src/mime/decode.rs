@@ -4,7 +4,9 @@ use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, WINDOWS_1252};
 
 /// Bytes to text. A label that is missing or contradicts the bytes gives way to a guess.
 pub fn to_text(bytes: &[u8], charset: Option<&str>) -> String {
-    let label = charset.map(|c| c.trim().trim_matches(['"', '\''])).unwrap_or("");
+    let label = charset
+        .map(|c| c.trim().trim_matches(['"', '\'']))
+        .unwrap_or("");
     let ascii = bytes.is_ascii();
     let escapes = ascii && bytes.windows(2).any(|w| w == b"\x1b$" || w == b"\x1b(");
     let encoding = match Encoding::for_label(label.as_bytes()) {
@@ -105,7 +107,10 @@ fn encoded_word(text: &str) -> Option<(String, usize)> {
     let bytes = match kind {
         "B" | "b" => base64(content),
         "Q" | "q" => {
-            let spaced: Vec<u8> = content.iter().map(|b| if *b == b'_' { b' ' } else { *b }).collect();
+            let spaced: Vec<u8> = content
+                .iter()
+                .map(|b| if *b == b'_' { b' ' } else { *b })
+                .collect();
             quoted_printable(&spaced)
         }
         _ => return None,
@@ -126,7 +131,8 @@ pub fn html_to_text(html: &str) -> String {
             rest = comment.find("-->").map_or("", |end| &comment[end + 3..]);
             continue;
         }
-        let starts = after[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!');
+        let starts =
+            after[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!');
         let Some(close) = after.find('>').filter(|_| starts) else {
             out.push('<');
             rest = &after[1..];
@@ -137,11 +143,16 @@ pub fn html_to_text(html: &str) -> String {
         if inside.contains('@') && !inside.contains(['=', ' ']) {
             out.push_str(&after[..=close]);
         }
-        let name: String = inside.trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect();
+        let name: String = inside
+            .trim_start_matches('/')
+            .chars()
+            .take_while(char::is_ascii_alphanumeric)
+            .collect();
         let name = name.to_ascii_lowercase();
         rest = &after[close + 1..];
         match name.as_str() {
-            "br" | "p" | "div" | "tr" | "li" | "h1" | "h2" | "h3" | "h4" | "table" | "blockquote" | "pre" | "hr" => {
+            "br" | "p" | "div" | "tr" | "li" | "h1" | "h2" | "h3" | "h4" | "table"
+            | "blockquote" | "pre" | "hr" => {
                 out.push('\n');
             }
             "td" | "th" => out.push(' '),

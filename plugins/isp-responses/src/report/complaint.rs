@@ -6,14 +6,22 @@ use crate::mime::Entity;
 /// The complaint that a message is, if it is one.
 pub fn read(message: &Entity) -> Option<Vec<Finding>> {
     let parts = message.parts();
-    let structured = parts.iter().find(|p| p.media_type == "message/feedback-report");
+    let structured = parts
+        .iter()
+        .find(|p| p.media_type == "message/feedback-report");
     if let Some(part) = structured {
         return Some(vec![structured_report(message, &part.text())]);
     }
     // The format's fields in a text part: some senders lose the media type.
     let looks = message.media_type == "multipart/report"
-        && message.parameter("report-type").is_some_and(|t| t.eq_ignore_ascii_case("feedback-report"));
-    if looks && let Some(part) = parts.iter().find(|p| p.text().to_ascii_lowercase().contains("feedback-type:")) {
+        && message
+            .parameter("report-type")
+            .is_some_and(|t| t.eq_ignore_ascii_case("feedback-report"));
+    if looks
+        && let Some(part) = parts
+            .iter()
+            .find(|p| p.text().to_ascii_lowercase().contains("feedback-type:"))
+    {
         return Some(vec![structured_report(message, &part.text())]);
     }
     older(message).map(|finding| vec![finding])
@@ -22,16 +30,27 @@ pub fn read(message: &Entity) -> Option<Vec<Finding>> {
 fn structured_report(message: &Entity, fields: &str) -> Finding {
     let value = |name: &str| unfolded(fields, name);
     let mut finding = Finding::new(Kind::Complaint);
-    finding.feedback_type =
-        Some(value("feedback-type").unwrap_or_else(|| "abuse".to_string()).trim().to_ascii_lowercase());
+    finding.feedback_type = Some(
+        value("feedback-type")
+            .unwrap_or_else(|| "abuse".to_string())
+            .trim()
+            .to_ascii_lowercase(),
+    );
     let original = returned(message);
-    let stated = ["original-rcpt-to", "removal-recipient", "x-original-rcpt-to"]
-        .iter()
-        .find_map(|name| value(name).and_then(|v| address(&v)));
+    let stated = [
+        "original-rcpt-to",
+        "removal-recipient",
+        "x-original-rcpt-to",
+    ]
+    .iter()
+    .find_map(|name| value(name).and_then(|v| address(&v)));
     finding.original_recipient = stated.or_else(|| original.and_then(recipient_of));
     finding.recipient.clone_from(&finding.original_recipient);
-    finding.remote_host = value("reporting-mta").map(|v| v.rsplit(';').next().unwrap_or("").trim().to_string());
-    finding.original_message_id = original.and_then(|m| m.header("message-id")).map(str::to_string);
+    finding.remote_host =
+        value("reporting-mta").map(|v| v.rsplit(';').next().unwrap_or("").trim().to_string());
+    finding.original_message_id = original
+        .and_then(|m| m.header("message-id"))
+        .map(str::to_string);
     finding
 }
 
@@ -40,45 +59,84 @@ fn older(message: &Entity) -> Option<Finding> {
     let from = message.header("from").unwrap_or("").to_ascii_lowercase();
     let subject = message.header("subject").unwrap_or("").to_ascii_lowercase();
     let original = returned(message);
-    let marked = original.and_then(|m| m.header("x-hmxmroriginalrecipient")).or(message.header("x-hmxmroriginalrecipient"));
-    let sender = ["staff@hotmail.com", "scomp@aol.net", "fbl@", "feedbackloop@", "complaints@", "feedback@arf.", "abuse-reports@"]
-        .iter()
-        .any(|known| from.contains(known));
-    let words = ["complaint about message from", "email feedback report for ip", "feedback loop", "abuse report", "spam report", "spam complaint"]
-        .iter()
-        .any(|known| subject.contains(known));
+    let marked = original
+        .and_then(|m| m.header("x-hmxmroriginalrecipient"))
+        .or(message.header("x-hmxmroriginalrecipient"));
+    let sender = [
+        "staff@hotmail.com",
+        "scomp@aol.net",
+        "fbl@",
+        "feedbackloop@",
+        "complaints@",
+        "feedback@arf.",
+        "abuse-reports@",
+    ]
+    .iter()
+    .any(|known| from.contains(known));
+    let words = [
+        "complaint about message from",
+        "email feedback report for ip",
+        "feedback loop",
+        "abuse report",
+        "spam report",
+        "spam complaint",
+    ]
+    .iter()
+    .any(|known| subject.contains(known));
     let returned_something = original.is_some();
-    if !(marked.is_some() && (sender || words || returned_something) || sender && words && returned_something) {
+    if !(marked.is_some() && (sender || words || returned_something)
+        || sender && words && returned_something)
+    {
         return None;
     }
     let mut finding = Finding::new(Kind::Complaint);
     finding.feedback_type = Some("abuse".to_string());
-    finding.original_recipient = marked.and_then(address).or_else(|| original.and_then(recipient_of));
+    finding.original_recipient = marked
+        .and_then(address)
+        .or_else(|| original.and_then(recipient_of));
     finding.recipient.clone_from(&finding.original_recipient);
-    finding.original_message_id = original.and_then(|m| m.header("message-id")).map(str::to_string);
+    finding.original_message_id = original
+        .and_then(|m| m.header("message-id"))
+        .map(str::to_string);
     Some(finding)
 }
 
 /// The message that is complained about.
 fn returned(message: &Entity) -> Option<&Entity> {
-    message.parts().into_iter().skip(1).find_map(|part| match part.media_type.as_str() {
-        "message/rfc822" | "message/global" => part.children.first(),
-        // Only the fields came back.
-        "text/rfc822-headers" => part.children.first(),
-        _ => None,
-    })
+    message
+        .parts()
+        .into_iter()
+        .skip(1)
+        .find_map(|part| match part.media_type.as_str() {
+            "message/rfc822" | "message/global" => part.children.first(),
+            // Only the fields came back.
+            "text/rfc822-headers" => part.children.first(),
+            _ => None,
+        })
 }
 
 fn recipient_of(original: &Entity) -> Option<String> {
-    ["x-hmxmroriginalrecipient", "x-original-to", "delivered-to", "to", "x-rcpt-to"]
-        .iter()
-        .find_map(|name| original.header(name).and_then(|v| address(v.split(',').next().unwrap_or(v))))
+    [
+        "x-hmxmroriginalrecipient",
+        "x-original-to",
+        "delivered-to",
+        "to",
+        "x-rcpt-to",
+    ]
+    .iter()
+    .find_map(|name| {
+        original
+            .header(name)
+            .and_then(|v| address(v.split(',').next().unwrap_or(v)))
+    })
 }
 
 fn unfolded(text: &str, name: &str) -> Option<String> {
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
-        let Some((found, value)) = line.split_once(':') else { continue };
+        let Some((found, value)) = line.split_once(':') else {
+            continue;
+        };
         if !found.trim().eq_ignore_ascii_case(name) {
             continue;
         }

@@ -8,19 +8,67 @@ use crate::translate::Translator;
 /// The words for people: the first text part, without the returned message.
 pub fn human_text(message: &Entity) -> String {
     let parts = message.parts();
-    let texts: Vec<&&Entity> = parts.iter().filter(|p| p.children.is_empty() && p.media_type.starts_with("text/") && p.media_type != "text/rfc822-headers").collect();
-    let plain = texts.iter().find(|p| p.media_type == "text/plain" && !p.body.trim_ascii().is_empty());
-    let Some(part) = plain.or(texts.first()) else { return String::new() };
+    let texts: Vec<&&Entity> = parts
+        .iter()
+        .filter(|p| {
+            p.children.is_empty()
+                && p.media_type.starts_with("text/")
+                && p.media_type != "text/rfc822-headers"
+        })
+        .collect();
+    let plain = texts
+        .iter()
+        .find(|p| p.media_type == "text/plain" && !p.body.trim_ascii().is_empty());
+    let Some(part) = plain.or(texts.first()) else {
+        return String::new();
+    };
     let text = part.text();
     let cut = cut(&text);
     // Some programs put the notice behind the message: then there is nothing before the cut.
-    if cut.trim().len() < 20 { text } else { cut.to_string() }
+    if cut.trim().len() < 20 {
+        text
+    } else {
+        cut.to_string()
+    }
 }
 
 /// The text before the returned message.
 fn cut(text: &str) -> &str {
     const MARKERS: [&str; 34] = [
-        "below this line is a copy of the message", "this is a copy of the message, including all the headers", "this is a copy of your message", "original message follows", "returned message follows", "message header follows", "unsent message follows", "unsent message below", "original message header", "the header of the original message", "header of the original message", "original message is attached", "message headers follow", "copy of the message follows", "headers of the message", "the original message was received at -", "- original message -", "----original message", "original message ---", "ursprüngliche nachricht", "message d'origine", "mensaje original", "mensagem original", "messaggio originale", "oorspronkelijk bericht", "----- message text follows", "message text follows", "your message follows", "the text of your message", "returned content", "start of returned message", "returned mail follows", "original mail header", "message contents follow",
+        "below this line is a copy of the message",
+        "this is a copy of the message, including all the headers",
+        "this is a copy of your message",
+        "original message follows",
+        "returned message follows",
+        "message header follows",
+        "unsent message follows",
+        "unsent message below",
+        "original message header",
+        "the header of the original message",
+        "header of the original message",
+        "original message is attached",
+        "message headers follow",
+        "copy of the message follows",
+        "headers of the message",
+        "the original message was received at -",
+        "- original message -",
+        "----original message",
+        "original message ---",
+        "ursprüngliche nachricht",
+        "message d'origine",
+        "mensaje original",
+        "mensagem original",
+        "messaggio originale",
+        "oorspronkelijk bericht",
+        "----- message text follows",
+        "message text follows",
+        "your message follows",
+        "the text of your message",
+        "returned content",
+        "start of returned message",
+        "returned mail follows",
+        "original mail header",
+        "message contents follow",
     ];
     let mut position = 0;
     for line in text.split_inclusive('\n') {
@@ -32,8 +80,27 @@ fn cut(text: &str) -> &str {
         }
         let lower = trimmed.to_lowercase();
         let quoted = lower.trim_start_matches(['>', '|', ' ']);
-        let header = ["received: ", "return-path: ", "x-originating-ip:", "dkim-signature:", "mime-version:", "message-id:"].iter().any(|h| quoted.starts_with(h));
-        let marker = lower.len() < 120 && MARKERS.iter().any(|m| lower.contains(m)) && (lower.contains("--") || lower.contains("==") || lower.ends_with([':', '.']) || lower.len() < 60);
+        let quoted = if line.starts_with([' ', '\t']) {
+            ""
+        } else {
+            quoted
+        };
+        let header = [
+            "received: ",
+            "return-path: ",
+            "x-originating-ip:",
+            "dkim-signature:",
+            "mime-version:",
+            "message-id:",
+        ]
+        .iter()
+        .any(|h| quoted.starts_with(h));
+        let marker = lower.len() < 120
+            && MARKERS.iter().any(|m| lower.contains(m))
+            && (lower.contains("--")
+                || lower.contains("==")
+                || lower.ends_with([':', '.'])
+                || lower.len() < 60);
         if (header || marker) && text[..start].trim().len() >= 20 {
             return &text[..start];
         }
@@ -56,8 +123,18 @@ fn is_reply_line(line: &str) -> bool {
             && matches!(bytes[i + 1], b'0'..=b'7')
             && bytes[i + 2].is_ascii_digit()
             && matches!(bytes[i + 3], b' ' | b'-')
-            && (i == 0 || matches!(bytes[i - 1], b' ' | b':' | b'"' | b'\'' | b'(' | b'<' | b';' | b'[' | b'>' | b'='))
-            && bytes[i + 4..].iter().take(60).filter(|b| b.is_ascii_alphabetic() || **b >= 0x80).count() >= 3
+            && (!bytes[i + 4].is_ascii_digit() || bytes.get(i + 5) == Some(&b'.'))
+            && (i == 0
+                || matches!(
+                    bytes[i - 1],
+                    b' ' | b':' | b'"' | b'\'' | b'(' | b'<' | b';' | b'[' | b'>' | b'='
+                ))
+            && bytes[i + 4..]
+                .iter()
+                .take(60)
+                .filter(|b| b.is_ascii_alphabetic() || **b >= 0x80)
+                .count()
+                >= 3
     })
 }
 
@@ -71,7 +148,10 @@ pub fn read(translator: &Translator<'_>, message: &Entity, kind: Kind) -> Vec<Fi
             entries = named
                 .into_iter()
                 .map(|recipient| {
-                    let words = entries.iter().find(|(a, _)| a.eq_ignore_ascii_case(&recipient)).map(|(_, w)| w.clone());
+                    let words = entries
+                        .iter()
+                        .find(|(a, _)| a.eq_ignore_ascii_case(&recipient))
+                        .map(|(_, w)| w.clone());
                     let words = words.or_else(|| entries.first().map(|(_, w)| w.clone()));
                     (recipient, words.unwrap_or_default())
                 })
@@ -83,19 +163,38 @@ pub fn read(translator: &Translator<'_>, message: &Entity, kind: Kind) -> Vec<Fi
         return vec![finding(translator, kind, recipient, "", &text, true)];
     }
     let alone = entries.len() == 1;
-    entries.into_iter().map(|(recipient, words)| finding(translator, kind, Some(recipient), &words, &text, alone)).collect()
+    entries
+        .into_iter()
+        .map(|(recipient, words)| finding(translator, kind, Some(recipient), &words, &text, alone))
+        .collect()
 }
 
-fn finding(translator: &Translator<'_>, kind: Kind, recipient: Option<String>, words: &str, text: &str, alone: bool) -> Finding {
+fn finding(
+    translator: &Translator<'_>,
+    kind: Kind,
+    recipient: Option<String>,
+    words: &str,
+    text: &str,
+    alone: bool,
+) -> Finding {
     let quoted = reply_lines(text, recipient.as_deref(), alone);
     let rest = without_boilerplate(text);
     let own = without_boilerplate(words);
-    let texts: Vec<&str> = if alone { vec![&own, &quoted, &rest] } else { vec![&own, &quoted] };
-    let (mut translation, index) = translate_best(translator, None, None, recipient.as_deref(), &texts);
+    let texts: Vec<&str> = if alone {
+        vec![&own, &quoted, &rest]
+    } else {
+        vec![&own, &quoted]
+    };
+    let (mut translation, index) =
+        translate_best(translator, None, None, recipient.as_deref(), &texts);
     if kind == Kind::Delay {
         translation.disposition = Disposition::Soft;
     }
-    let shown = if quoted.trim().is_empty() { texts[index] } else { &quoted };
+    let shown = if quoted.trim().is_empty() {
+        texts[index]
+    } else {
+        &quoted
+    };
     let mut finding = Finding::new(kind);
     let shown: String = shown.chars().take(1000).collect();
     finding.reply = Some(dsn::said(None, &shown));
@@ -118,7 +217,11 @@ fn reply_lines(text: &str, recipient: Option<&str>, alone: bool) -> String {
         }
         let mut group = line.trim_start_matches(['<', '>', ' ']).to_string();
         let mut more = 0;
-        while i < lines.len() && more < 8 && !lines[i].trim().is_empty() && !lines[i].trim_start().starts_with(">>>") {
+        while i < lines.len()
+            && more < 8
+            && !lines[i].trim().is_empty()
+            && !lines[i].trim_start().starts_with(">>>")
+        {
             let next = lines[i].trim();
             if next.contains('@') && next.starts_with('<') && !next.starts_with("<<<") && !alone {
                 break;
@@ -140,7 +243,46 @@ fn reply_lines(text: &str, recipient: Option<&str>, alone: bool) -> String {
 /// What every notice of a program says says nothing about this one.
 fn without_boilerplate(text: &str) -> String {
     const PLATE: [&str; 40] = [
-        "wasn't able to deliver your message", "was not able to deliver your message", "this is a permanent error; i've given up", "sorry it didn't work out", "i've given up. sorry", "sorry to have to inform you", "could not be delivered to one or more", "be returned", "for further assistance", "please include this problem report", "delete your own text from", "message that you sent could not be delivered", "this is a permanent error. the following", "created automatically by mail delivery", "all of its recipients", "the following address(es) failed", "the following addresses had", "this is an automatically generated", "did not reach some or all", "delivery to the following recipient", "your message was not delivered", "this is the mail system", "this is the postfix", "this is the qmail", "your message to the following", "----- transcript", "talking to", "the original message was received", "message/delivery-status", "please do not reply", "if you need help", "contact your", "returned below", "is attached", "attached below", "the attached file", "delivery has failed to these", "diagnostic information for administrators", "can be delivered to", "forward this message to",
+        "wasn't able to deliver your message",
+        "was not able to deliver your message",
+        "this is a permanent error; i've given up",
+        "sorry it didn't work out",
+        "i've given up. sorry",
+        "sorry to have to inform you",
+        "could not be delivered to one or more",
+        "be returned",
+        "for further assistance",
+        "please include this problem report",
+        "delete your own text from",
+        "message that you sent could not be delivered",
+        "this is a permanent error. the following",
+        "created automatically by mail delivery",
+        "all of its recipients",
+        "the following address(es) failed",
+        "the following addresses had",
+        "this is an automatically generated",
+        "did not reach some or all",
+        "delivery to the following recipient",
+        "your message was not delivered",
+        "this is the mail system",
+        "this is the postfix",
+        "this is the qmail",
+        "your message to the following",
+        "----- transcript",
+        "talking to",
+        "the original message was received",
+        "message/delivery-status",
+        "please do not reply",
+        "if you need help",
+        "contact your",
+        "returned below",
+        "is attached",
+        "attached below",
+        "the attached file",
+        "delivery has failed to these",
+        "diagnostic information for administrators",
+        "can be delivered to",
+        "forward this message to",
     ];
     let mut out = String::new();
     for line in text.lines() {
@@ -149,7 +291,18 @@ fn without_boilerplate(text: &str) -> String {
             continue;
         }
         let lower = lower.trim_start();
-        if ["subject:", "date:", "from:", "to:", "message-id:", "sent:", "received:"].iter().any(|h| lower.starts_with(h)) {
+        if [
+            "subject:",
+            "date:",
+            "from:",
+            "to:",
+            "message-id:",
+            "sent:",
+            "received:",
+        ]
+        .iter()
+        .any(|h| lower.starts_with(h))
+        {
             continue;
         }
         out.push_str(line);
@@ -175,11 +328,22 @@ fn entries(text: &str, message: &Entity) -> Vec<(String, String)> {
             if own.iter().any(|o| o.eq_ignore_ascii_case(&recipient)) && !found.is_empty() {
                 continue;
             }
-            if own.first().is_some_and(|o| o.eq_ignore_ascii_case(&recipient)) {
+            if own
+                .first()
+                .is_some_and(|o| o.eq_ignore_ascii_case(&recipient))
+            {
                 continue;
             }
-            if found.iter().any(|(a, _)| a.eq_ignore_ascii_case(&recipient)) {
-                let Some(at) = found.iter().position(|(a, _)| a.eq_ignore_ascii_case(&recipient)) else { continue };
+            if found
+                .iter()
+                .any(|(a, _)| a.eq_ignore_ascii_case(&recipient))
+            {
+                let Some(at) = found
+                    .iter()
+                    .position(|(a, _)| a.eq_ignore_ascii_case(&recipient))
+                else {
+                    continue;
+                };
                 let mut entry = found.remove(at);
                 entry.1.push('\n');
                 entry.1.push_str(&rest);
@@ -201,17 +365,53 @@ fn entries(text: &str, message: &Entity) -> Vec<(String, String)> {
 
 /// `<someone@host.example>:`, `  someone@host.example`, `550 5.1.1 <someone@host.example>... `, `Recipient: someone@host.example`.
 fn entry_line(line: &str) -> Option<(String, String)> {
-    let trimmed = line.trim().trim_start_matches(['*', '-', '•', '>', '|', ' ', '\t', '\'', '"']);
+    let trimmed = line
+        .trim()
+        .trim_start_matches(['*', '-', '•', '>', '|', ' ', '\t', '\'', '"']);
     let lower = trimmed.to_lowercase();
     const LABELS: [&str; 32] = [
-        "failed recipient", "recipient address", "recipient", "recipients", "to", "rcpt to", ">>> rcpt to", "user", "original recipient", "final-recipient", "original-recipient", "intended recipient", "failed to deliver to", "unable to deliver to", "unable to deliver message to", "delivery to", "address", "could not deliver to", "invalid recipient", "undeliverable to", "undeliverable address", "final recipient", "empfänger", "an", "destinataire", "destinatario", "destinatário", "получатель", "宛先", "收件人", "email address", "mail to",
+        "failed recipient",
+        "recipient address",
+        "recipient",
+        "recipients",
+        "to",
+        "rcpt to",
+        ">>> rcpt to",
+        "user",
+        "original recipient",
+        "final-recipient",
+        "original-recipient",
+        "intended recipient",
+        "failed to deliver to",
+        "unable to deliver to",
+        "unable to deliver message to",
+        "delivery to",
+        "address",
+        "could not deliver to",
+        "invalid recipient",
+        "undeliverable to",
+        "undeliverable address",
+        "final recipient",
+        "empfänger",
+        "an",
+        "destinataire",
+        "destinatario",
+        "destinatário",
+        "получатель",
+        "宛先",
+        "收件人",
+        "email address",
+        "mail to",
     ];
     for label in LABELS {
         if let Some(rest) = lower.strip_prefix(label) {
             let rest_start = trimmed.len().checked_sub(rest.len())?;
             let original = trimmed.get(rest_start..)?;
-            let after = original.trim_start_matches([':', ' ', '\t', '=', '\'', '"', '(', 's', ')', '：']);
-            if (original.starts_with([':', ' ', '\t', '(', '：']) || original.starts_with("s:")) && !after.is_empty() {
+            let after =
+                original.trim_start_matches([':', ' ', '\t', '=', '\'', '"', '(', 's', ')', '：']);
+            if (original.starts_with([':', ' ', '\t', '(', '：']) || original.starts_with("s:"))
+                && !after.is_empty()
+            {
                 let (word, rest) = first_word(after);
                 if let Some(found) = address(word.rsplit(';').next().unwrap_or(word)) {
                     return Some((found, rest.to_string()));
@@ -222,7 +422,10 @@ fn entry_line(line: &str) -> Option<(String, String)> {
     let (word, rest) = first_word(trimmed);
     if let Some(found) = address(word) {
         let after = rest.trim_start();
-        let alone = after.is_empty() || word.starts_with('<') || word.ends_with(':') || after.starts_with([':', '(', '-', '.']);
+        let alone = after.is_empty()
+            || word.starts_with('<')
+            || word.ends_with(':')
+            || after.starts_with([':', '(', '-', '.']);
         return (alone || word.len() + 20 < trimmed.len()).then(|| (found, rest.to_string()));
     }
     None
@@ -230,17 +433,28 @@ fn entry_line(line: &str) -> Option<(String, String)> {
 
 /// An address at the beginning, with its brackets and colon, and the rest.
 fn first_word(text: &str) -> (&str, &str) {
-    if text.starts_with('<') && let Some(close) = text.find('>') {
-        let end = close + 1 + text[close + 1..].len().min(usize::from(text[close + 1..].starts_with(':')));
+    if text.starts_with('<')
+        && let Some(close) = text.find('>')
+    {
+        let end = close
+            + 1
+            + text[close + 1..]
+                .len()
+                .min(usize::from(text[close + 1..].starts_with(':')));
         return (&text[..end], &text[end..]);
     }
-    let end = text.find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '：')).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '：'))
+        .unwrap_or(text.len());
     let word = &text[..end];
     // "someone@host.example:550" without a space.
     if let Some(colon) = word.find(':').filter(|c| word[..*c].contains('@')) {
         return (&text[..colon + 1], &text[colon + 1..]);
     }
-    (word.trim_end_matches(['.', '…', '\'', '"', ')']), &text[end..])
+    (
+        word.trim_end_matches(['.', '…', '\'', '"', ')']),
+        &text[end..],
+    )
 }
 
 /// The first address that is neither the mail system's nor the sender's.
@@ -249,18 +463,44 @@ pub fn first_address(text: &str, message: &Entity) -> Option<String> {
     let mut first = None;
     for line in text.lines() {
         let lower = line.to_lowercase();
-        if ["message-id", "references:", "in-reply-to", "contact", "assistance", "e-mail support", "help", "from:", "sender:", "reply-to", "abuse@", "postmaster@"].iter().any(|w| lower.contains(w)) {
+        if [
+            "message-id",
+            "references:",
+            "in-reply-to",
+            "contact",
+            "assistance",
+            "e-mail support",
+            "help",
+            "from:",
+            "sender:",
+            "reply-to",
+            "abuse@",
+            "postmaster@",
+        ]
+        .iter()
+        .any(|w| lower.contains(w))
+        {
             continue;
         }
-        for word in line.split(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '(' | ')' | '"' | '\'' | ',' | ';' | '[' | ']' | '「' | '」')) {
-            let word = word.trim_end_matches(['.', ':', '!', '?']).trim_start_matches("mailto:");
+        for word in line.split(|c: char| {
+            c.is_whitespace()
+                || matches!(
+                    c,
+                    '<' | '>' | '(' | ')' | '"' | '\'' | ',' | ';' | '[' | ']' | '「' | '」'
+                )
+        }) {
+            let word = word
+                .trim_end_matches(['.', ':', '!', '?'])
+                .trim_start_matches("mailto:");
             let word = word.rsplit(['=', ':']).next().unwrap_or(word);
             let Some(found) = address(word) else { continue };
             let is_own = own.iter().any(|o| o.eq_ignore_ascii_case(&found));
             if found.contains('.') && !is_own {
                 return Some(found);
             }
-            first = first.or(Some(found).filter(|f| f.contains('.') && !own.first().is_some_and(|o| o.eq_ignore_ascii_case(f))));
+            first = first.or(Some(found).filter(|f| {
+                f.contains('.') && !own.first().is_some_and(|o| o.eq_ignore_ascii_case(f))
+            }));
         }
     }
     first
@@ -268,8 +508,15 @@ pub fn first_address(text: &str, message: &Entity) -> Option<String> {
 
 /// Who the returned message was for.
 fn original_recipient(message: &Entity) -> Option<String> {
-    let attached = message.parts().into_iter().skip(1).find(|p| p.is_message()).and_then(|p| p.children.first());
-    let from_attached = attached.and_then(|m| m.header("to")).and_then(|v| address(v.split(',').next().unwrap_or(v)));
+    let attached = message
+        .parts()
+        .into_iter()
+        .skip(1)
+        .find(|p| p.is_message())
+        .and_then(|p| p.children.first());
+    let from_attached = attached
+        .and_then(|m| m.header("to"))
+        .and_then(|v| address(v.split(',').next().unwrap_or(v)));
     if from_attached.is_some() {
         return from_attached;
     }
@@ -278,7 +525,9 @@ fn original_recipient(message: &Entity) -> Option<String> {
         .parts()
         .iter()
         .filter(|p| p.children.is_empty())
-        .find_map(|p| super::field(&p.text(), "to").and_then(|v| address(v.split(',').next().unwrap_or(&v))))
+        .find_map(|p| {
+            super::field(&p.text(), "to").and_then(|v| address(v.split(',').next().unwrap_or(&v)))
+        })
         .filter(|a| !own.iter().any(|o| o.eq_ignore_ascii_case(a)))
 }
 
@@ -298,9 +547,14 @@ pub fn paragraph_of(human: &str, recipient: Option<&str>, alone: bool) -> String
     if alone {
         return without_boilerplate(human);
     }
-    let Some(recipient) = recipient else { return String::new() };
+    let Some(recipient) = recipient else {
+        return String::new();
+    };
     let lines: Vec<&str> = human.lines().collect();
-    let Some(at) = lines.iter().position(|l| l.to_lowercase().contains(&recipient.to_lowercase())) else {
+    let Some(at) = lines
+        .iter()
+        .position(|l| l.to_lowercase().contains(&recipient.to_lowercase()))
+    else {
         return String::new();
     };
     let end = lines[at + 1..]
