@@ -161,12 +161,13 @@ fn report_opens(spool: Spool, path: &Path, limits: &Limits) {
     let counts = spool.counts();
     spool.close().expect("closes");
     for (what, path) in [("a close", path), ("a kill", &killed)] {
-        let started = Instant::now();
+        let (started, processor) = (Instant::now(), on_processor());
         let (spool, report) = Spool::open(path, limits.clone()).expect("opens");
         assert_eq!(report.counts, counts);
         println!(
-            "open after {what}: {:?} ({} MiB, {} messages, recovered: {}); resident {} MiB",
+            "open after {what}: {:?}, {:?} on a processor ({} MiB, {} messages, recovered: {}); resident {} MiB",
             started.elapsed(),
+            on_processor() - processor,
             length >> 20,
             counts.messages,
             report.recovered,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use redb::ReadableTable;
 
-use crate::batch::{Batch, Failure, Outcome};
+use crate::batch::{Applied, Batch, Failure};
 use crate::chunks;
 use crate::counts::message_bytes;
 use crate::error::{Error, Refusal};
@@ -15,7 +15,7 @@ use crate::operation::{Done, Target};
 use crate::record;
 
 impl Batch<'_, '_> {
-    pub(crate) fn accept(&mut self, messages: &[NewMessage]) -> Outcome {
+    pub(crate) fn accept(&mut self, messages: &[NewMessage]) -> Applied {
         self.check_new(messages)?;
         let bytes: u64 = messages.iter().map(|m| message_bytes(m.body_bytes())).sum();
         let stored = self.counts.stored_bytes.saturating_add(bytes);
@@ -30,7 +30,7 @@ impl Batch<'_, '_> {
     }
 
     /// Whether these may be inserted, room aside.
-    pub(crate) fn check_new(&self, messages: &[NewMessage]) -> Outcome<()> {
+    pub(crate) fn check_new(&self, messages: &[NewMessage]) -> Applied<()> {
         let mut names = HashSet::new();
         for message in messages {
             if message.recipients.is_empty() {
@@ -84,7 +84,7 @@ impl Batch<'_, '_> {
 
 impl Batch<'_, '_> {
     /// Takes back an accept of a commit that failed and may have reached the disk nevertheless.
-    pub(crate) fn unaccept(&mut self, message: MessageId) -> Outcome<()> {
+    pub(crate) fn unaccept(&mut self, message: MessageId) -> Applied<()> {
         let Some(body_bytes) = self.body_bytes(message)? else {
             return Ok(());
         };

@@ -32,7 +32,7 @@ impl Failure {
     }
 }
 
-pub(crate) type Outcome<T = Done> = Result<T, Failure>;
+pub(crate) type Applied<T = Done> = Result<T, Failure>;
 
 /// All tables of one write transaction.
 pub(crate) struct Tables<'txn> {
@@ -86,7 +86,7 @@ pub(crate) struct Batch<'txn, 'spool> {
 }
 
 impl Batch<'_, '_> {
-    pub(crate) fn apply(&mut self, operation: &Operation) -> Outcome {
+    pub(crate) fn apply(&mut self, operation: &Operation) -> Applied {
         match operation {
             Operation::Accept(messages) => self.accept(messages),
             Operation::Settle(settle) => self.settle(settle),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use redb::{ReadableTable, ReadableTableMetadata};
 
-use crate::batch::{Batch, Outcome};
+use crate::batch::{Applied, Batch};
 use crate::chunks;
 use crate::error::Error;
 use crate::history::{HISTORY_RECIPIENTS_MAX, HistoryEntry, HistoryRow, MessageState};
@@ -84,7 +84,7 @@ impl Batch<'_, '_> {
         )
     }
 
-    pub(crate) fn history_put(&mut self, entry: &HistoryEntry) -> Outcome {
+    pub(crate) fn history_put(&mut self, entry: &HistoryEntry) -> Applied {
         let mut row = entry.row.clone();
         row.recipients.truncate(HISTORY_RECIPIENTS_MAX);
         (row.log_bytes, row.log_pieces) = (0, 0);
@@ -120,7 +120,7 @@ impl Batch<'_, '_> {
         message: MessageId,
         at_ms: u64,
         log: &Bytes,
-    ) -> Outcome {
+    ) -> Applied {
         self.history_change(message, Change::at(at_ms), std::slice::from_ref(log))?;
         Ok(Done::Done)
     }

@@ -2,7 +2,7 @@
 
 use redb::{ReadableTable, ReadableTableMetadata};
 
-use crate::batch::{Batch, Failure, Outcome};
+use crate::batch::{Applied, Batch, Failure};
 use crate::chunks;
 use crate::error::{Error, Refusal};
 use crate::id::MessageId;
@@ -11,13 +11,13 @@ use crate::operation::Done;
 use crate::record;
 
 impl Batch<'_, '_> {
-    pub(crate) fn inbox_put(&mut self, message: &InboxMessage) -> Outcome {
+    pub(crate) fn inbox_put(&mut self, message: &InboxMessage) -> Applied {
         self.check_inbox(std::slice::from_ref(message))?;
         self.inbox_insert(message)?;
         Ok(Done::Done)
     }
 
-    pub(crate) fn check_inbox(&self, messages: &[InboxMessage]) -> Outcome<()> {
+    pub(crate) fn check_inbox(&self, messages: &[InboxMessage]) -> Applied<()> {
         for (place, message) in messages.iter().enumerate() {
             let again = messages[..place].iter().any(|other| other.id == message.id);
             if again || self.tables.inbox.get(message.id.to_u128())?.is_some() {
@@ -34,13 +34,13 @@ impl Batch<'_, '_> {
         chunks::put(&mut self.tables.inbox_raw, number, &message.raw)
     }
 
-    pub(crate) fn inbox_delete(&mut self, message: MessageId) -> Outcome {
+    pub(crate) fn inbox_delete(&mut self, message: MessageId) -> Applied {
         let there = self.tables.inbox.remove(message.to_u128())?.is_some();
         chunks::remove(&mut self.tables.inbox_raw, message.to_u128())?;
         Ok(Done::Changed(there.into()))
     }
 
-    pub(crate) fn inbox_clear(&mut self) -> Outcome {
+    pub(crate) fn inbox_clear(&mut self) -> Applied {
         let rows = self.tables.inbox.len()?;
         self.tables.inbox.retain(|_, _| false)?;
         self.tables.inbox_raw.retain(|_, _| false)?;

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use redb::ReadableTable;
 
-use crate::batch::{Batch, Failure, Outcome};
+use crate::batch::{Applied, Batch, Failure};
 use crate::error::{Error, Refusal};
 use crate::operation::{Done, KvWrite};
 use crate::record;
@@ -32,7 +32,7 @@ pub struct KvRow {
 }
 
 impl Batch<'_, '_> {
-    pub(crate) fn kv(&mut self, writes: &[KvWrite]) -> Outcome {
+    pub(crate) fn kv(&mut self, writes: &[KvWrite]) -> Applied {
         let most = self.limits.kv_value_bytes_max as usize;
         let too_large = |write: &KvWrite| {
             write.key.len() > most || write.value.as_ref().is_some_and(|value| value.len() > most)
@@ -117,7 +117,7 @@ impl Batch<'_, '_> {
         Ok(())
     }
 
-    pub(crate) fn sweep(&mut self, now_ms: u64, rows_max: u32) -> Outcome {
+    pub(crate) fn sweep(&mut self, now_ms: u64, rows_max: u32) -> Applied {
         let swept = self.kv_sweep(now_ms, rows_max)? + self.suppression_sweep(now_ms, rows_max)?;
         Ok(Done::Changed(swept))
     }

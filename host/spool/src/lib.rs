@@ -29,6 +29,13 @@
 //! messages it accepted are removed before anything else when the spool opens again, and a settled entry stays settled (the
 //! caller finds [`Refusal::NoMessage`] and has nothing left to do). The spool opens again by itself at the next call.
 //!
+//! # What it costs
+//!
+//! With 64 writers waiting, one commit for all of them: 6 000 to 10 000 messages of 10 KiB a second, accepted and settled,
+//! 35 to 55 microseconds of processor each; a commit for one message alone takes half a millisecond of processor besides
+//! the wait for the sync. So whoever commits should gather what waits. Opening takes 1.5 microseconds per entry after a
+//! close, and after a crash also a read of the whole file. `examples/bench.rs` measures all of it.
+//!
 //! redb is used here and nowhere else. Time and chance are arguments.
 
 mod accept;

@@ -2,7 +2,7 @@
 
 use redb::ReadableTable;
 
-use crate::batch::{Batch, Failure, Outcome};
+use crate::batch::{Applied, Batch, Failure};
 use crate::error::Refusal;
 use crate::history::MessageState;
 use crate::history_write::Change;
@@ -13,27 +13,27 @@ use crate::record;
 use crate::settle::due_of;
 
 impl Batch<'_, '_> {
-    pub(crate) fn hold(&mut self, target: Target, reason: &str) -> Outcome {
+    pub(crate) fn hold(&mut self, target: Target, reason: &str) -> Applied {
         self.restate(target, MessageState::Held, |_| {
             Some(EntryState::Held(reason.to_owned()))
         })
     }
 
-    pub(crate) fn release(&mut self, target: Target, due_ms: u64) -> Outcome {
+    pub(crate) fn release(&mut self, target: Target, due_ms: u64) -> Applied {
         self.restate(target, MessageState::Queued, |state| match state {
             EntryState::Held(_) => Some(EntryState::Due(due_ms)),
             EntryState::Due(_) => None,
         })
     }
 
-    pub(crate) fn reschedule(&mut self, target: Target, due_ms: u64) -> Outcome {
+    pub(crate) fn reschedule(&mut self, target: Target, due_ms: u64) -> Applied {
         self.restate(target, MessageState::Queued, |state| match state {
             EntryState::Due(_) => Some(EntryState::Due(due_ms)),
             EntryState::Held(_) => None,
         })
     }
 
-    pub(crate) fn remove(&mut self, target: Target, at_ms: u64) -> Outcome {
+    pub(crate) fn remove(&mut self, target: Target, at_ms: u64) -> Applied {
         let message = target.message();
         let entries = self.targeted(target, record::decode_entry_due)?;
         let body_bytes = self.body_bytes(message)?.unwrap_or_default();
@@ -57,7 +57,7 @@ impl Batch<'_, '_> {
         target: Target,
         shown: MessageState,
         next: impl Fn(&EntryState) -> Option<EntryState>,
-    ) -> Outcome {
+    ) -> Applied {
         let entries = self.targeted(target, |bytes| Ok(bytes.to_vec()))?;
         let mut changed: Vec<(Entry, Option<u64>)> = Vec::new();
         for (id, bytes) in entries {
@@ -94,7 +94,7 @@ impl Batch<'_, '_> {
         &self,
         target: Target,
         read: impl Fn(&[u8]) -> Result<T, record::Unreadable>,
-    ) -> Outcome<Vec<(EntryId, T)>> {
+    ) -> Applied<Vec<(EntryId, T)>> {
         let number = target.message().to_u128();
         let places = match target {
             Target::Message(_) => (number, 0)..=(number, u32::MAX),

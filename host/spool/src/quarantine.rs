@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use redb::{ReadableTable, TableHandle};
 
-use crate::batch::{Batch, Failure, Outcome};
+use crate::batch::{Applied, Batch, Failure};
 use crate::error::{Error, Refusal};
 use crate::id::MessageId;
 use crate::operation::Done;
@@ -39,7 +39,7 @@ pub(crate) fn part_key(number: u128, part: u32) -> [u8; 20] {
 }
 
 impl Batch<'_, '_> {
-    pub(crate) fn set_aside(&mut self, message: MessageId, reason: &str) -> Outcome {
+    pub(crate) fn set_aside(&mut self, message: MessageId, reason: &str) -> Applied {
         let number = message.to_u128();
         let row = self
             .tables
@@ -101,7 +101,7 @@ impl Batch<'_, '_> {
         Ok(())
     }
 
-    pub(crate) fn quarantine_delete(&mut self, table: &str, key: &[u8]) -> Outcome {
+    pub(crate) fn quarantine_delete(&mut self, table: &str, key: &[u8]) -> Applied {
         let there = self.tables.quarantine.remove((table, key))?.is_some();
         Ok(Done::Changed(there.into()))
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use redb::ReadableTable;
 
-use crate::batch::{Batch, Failure, Outcome as Result_};
+use crate::batch::{Applied, Batch, Failure};
 use crate::chunks;
 use crate::error::{Error, Refusal};
 use crate::history::MessageState;
@@ -25,7 +25,7 @@ struct Waiting<'s> {
 }
 
 impl Batch<'_, '_> {
-    pub(crate) fn settle(&mut self, settle: &Settle) -> Result_ {
+    pub(crate) fn settle(&mut self, settle: &Settle) -> Applied {
         let message = settle.message;
         let Some(body_bytes) = self.body_bytes(message)? else {
             return Err(Failure::Refused(Refusal::NoMessage(message)));
@@ -60,7 +60,7 @@ impl Batch<'_, '_> {
     }
 
     /// Length of the body of a waiting message; none if it does not wait.
-    pub(crate) fn body_bytes(&self, message: MessageId) -> Result_<Option<u64>> {
+    pub(crate) fn body_bytes(&self, message: MessageId) -> Applied<Option<u64>> {
         match self.tables.messages.get(message.to_u128())? {
             Some(row) => record::decode_message_size(row.value())
                 .map(Some)
@@ -70,7 +70,7 @@ impl Batch<'_, '_> {
     }
 
     /// The entries that outcomes speak of, and the numbers of those that wait no more.
-    fn waiting<'s>(&self, settle: &'s Settle) -> Result_<(Vec<Waiting<'s>>, Vec<u32>)> {
+    fn waiting<'s>(&self, settle: &'s Settle) -> Applied<(Vec<Waiting<'s>>, Vec<u32>)> {
         let number = settle.message.to_u128();
         let mut seen = HashSet::new();
         let mut waiting = Vec::with_capacity(settle.outcomes.len());

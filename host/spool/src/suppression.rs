@@ -3,7 +3,7 @@
 use baton_smtp::Mailbox;
 use redb::ReadableTable;
 
-use crate::batch::{Batch, Outcome};
+use crate::batch::{Applied, Batch};
 use crate::error::Error;
 use crate::message::Suppression;
 use crate::operation::Done;
@@ -15,7 +15,7 @@ pub(crate) fn key_of(address: &Mailbox) -> String {
 }
 
 impl Batch<'_, '_> {
-    pub(crate) fn suppression_put(&mut self, row: &Suppression) -> Outcome {
+    pub(crate) fn suppression_put(&mut self, row: &Suppression) -> Applied {
         let account = row.account.as_deref().unwrap_or("");
         let address = key_of(&row.address);
         record::encode_suppression(row, &mut self.scratch);
@@ -36,7 +36,7 @@ impl Batch<'_, '_> {
         &mut self,
         account: Option<&str>,
         address: &Mailbox,
-    ) -> Outcome {
+    ) -> Applied {
         let account = account.unwrap_or("");
         let address = key_of(address);
         let old = self

@@ -412,3 +412,30 @@ fn a_message_of_many_megabytes_comes_back_byte_by_byte() {
     one(&spool, settled(1, vec![(0, Outcome::Delivered)])).unwrap();
     assert_eq!(spool.counts(), Counts::default());
 }
+
+#[test]
+fn the_file_does_not_grow_while_as_much_leaves_as_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, _) = open(dir.path());
+    let file = dir.path().join("spool.redb");
+    let length = || std::fs::metadata(&file).unwrap().len();
+    let round = |n: u64| {
+        let batch = [
+            accept(n, 1, 200_000),
+            settled(n - 1, vec![(0, Outcome::Delivered)]),
+        ];
+        spool.commit(&batch, Durability::Durable).unwrap();
+    };
+    one(&spool, accept(0, 1, 200_000)).unwrap();
+    (1..20).for_each(round);
+    let early = length();
+    (20..200).for_each(round);
+    assert!(length() <= early, "{} after {early}", length());
+}
+
+#[test]
+fn a_spool_and_its_snapshots_go_from_thread_to_thread() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Spool>();
+    shared::<Snapshot>();
+}
