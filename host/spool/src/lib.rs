@@ -31,10 +31,11 @@
 //!
 //! # What it costs
 //!
-//! With 64 writers waiting, one commit for all of them: 6 000 to 10 000 messages of 10 KiB a second, accepted and settled,
-//! 35 to 55 microseconds of processor each; a commit for one message alone takes half a millisecond of processor besides
-//! the wait for the sync. So whoever commits should gather what waits. Opening takes 1.5 microseconds per entry after a
-//! close, and after a crash also a read of the whole file. `examples/bench.rs` measures all of it.
+//! With 64 writers waiting and one commit for all of them, two cores that others used too made 4 000 to 10 000 messages of
+//! 10 KiB a second, at 32 to 45 microseconds of processor to accept one and 38 to 60 to accept and settle it. A commit for
+//! one message alone takes half a millisecond of processor besides the wait for the sync, so whoever commits should gather
+//! what waits. Opening takes 1.5 microseconds of processor per message after a close, and after a crash also a read of the
+//! whole file. `examples/bench.rs` measures all of it.
 //!
 //! redb is used here and nowhere else. Time and chance are arguments.
 
