@@ -7,8 +7,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 use wasmtime::component::Linker;
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
@@ -19,6 +22,7 @@ use crate::error::Error;
 use crate::guest::Guest;
 use crate::limits;
 use crate::settings::Pool;
+use crate::shelf::Shelf;
 
 /// Bytes of one instance's memory that are kept and reset instead of given back; needs a kernel that tells which pages
 /// were written, otherwise resetting costs more than it saves.
@@ -42,7 +46,7 @@ pub(crate) struct Engines {
     concurrent: OnceLock<Flavour>,
     pool: Pool,
     /// One permit for each live instance.
-    pub permits: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     ticker: Arc<Ticker>,
 }
 
@@ -50,7 +54,7 @@ impl Engines {
     /// Starts the plain flavour and the epoch clock.
     pub fn start(pool: Pool) -> Result<Engines, Error> {
         let plain = flavour(&pool, false)?;
-        let ticker = Ticker::start()?;
+        let ticker = Ticker::start(pool.rest)?;
         ticker.add(&plain.engine);
         Ok(Engines {
             plain,
@@ -76,9 +80,30 @@ impl Engines {
         Ok(kept)
     }
 
-    /// How long a call waits for a permit.
-    pub fn permit_wait(&self) -> std::time::Duration {
-        self.pool.wait
+    /// A place for one more instance. Where all are taken, the instance that has rested longest gives way; where all
+    /// are at work, the call waits, but not for ever.
+    pub async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        let mut left = self.pool.wait;
+        loop {
+            if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+                return Some(permit);
+            }
+            if self.shelf().evict() {
+                continue;
+            }
+            // Looks again now and then: what begins to rest meanwhile gives no permit by itself.
+            let step = left.min(limits::TICK);
+            match timeout(step, self.permits.clone().acquire_owned()).await {
+                Ok(permit) => return permit.ok(),
+                Err(Elapsed { .. }) if step < limits::TICK => return None,
+                Err(Elapsed { .. }) => left -= step,
+            }
+        }
+    }
+
+    /// Where instances rest.
+    pub fn shelf(&self) -> &Shelf {
+        &self.ticker.shelf
     }
 }
 
@@ -154,15 +179,21 @@ pub(crate) fn chain(error: &wasmtime::Error) -> String {
     text
 }
 
-/// A thread that moves the epochs of all engines on.
+/// A thread that moves the epochs of all engines on, and clears the shelf.
 struct Ticker {
+    shelf: Shelf,
+    /// Ticks after which a resting instance is dropped.
+    rest_ticks_max: u64,
     engines: Mutex<Vec<wasmtime::EngineWeak>>,
     stopped: AtomicBool,
 }
 
 impl Ticker {
-    fn start() -> Result<Arc<Ticker>, Error> {
+    fn start(rest: Duration) -> Result<Arc<Ticker>, Error> {
+        let rest_ticks_max = rest.as_millis() / limits::TICK.as_millis();
         let ticker = Arc::new(Ticker {
+            shelf: Shelf::default(),
+            rest_ticks_max: u64::try_from(rest_ticks_max).unwrap_or(u64::MAX),
             engines: Mutex::default(),
             stopped: AtomicBool::new(false),
         });
@@ -194,6 +225,7 @@ impl Ticker {
             if ticker.stopped.load(Ordering::Relaxed) {
                 return;
             }
+            ticker.shelf.tick(ticker.rest_ticks_max);
             for engine in ticker
                 .engines
                 .lock()

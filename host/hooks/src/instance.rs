@@ -35,14 +35,7 @@ pub(crate) struct Outcome {
 impl Instance {
     /// Waits for a free place, and makes a store.
     pub async fn make(engines: &Engines, plugin: &Arc<Plugin>) -> Result<Instance, Fault> {
-        let permits = engines.permits.clone();
-        let permit = match permits.clone().try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => match timeout(engines.permit_wait(), permits.acquire_owned()).await {
-                Ok(Ok(permit)) => permit,
-                Ok(Err(_)) | Err(_) => return Err(Fault::Exhausted),
-            },
-        };
+        let permit = engines.permit().await.ok_or(Fault::Exhausted)?;
         let engine = plugin.loaded.pre.engine();
         let mut store = Store::new(engine, Guest::new(plugin.clone(), permit));
         store.limiter(|guest| &mut guest.memory);

@@ -39,7 +39,8 @@
 //! # What a plugin may cost
 //!
 //! Every limit is in [`settings::Limits`] or [`limits`]. Hooks are futures that give the thread back every 10 ms of guest
-//! code; dropping such a future drops the instance and nothing else. They need a tokio runtime with time enabled.
+//! code; dropping such a future drops the instance and nothing else. They need a tokio runtime with time enabled. An
+//! instance that rests for [`settings::Pool::rest`], or whose place is needed, is dropped: an idle client pins nothing.
 
 mod abi;
 mod cache;
@@ -67,6 +68,7 @@ mod question;
 mod record;
 pub mod services;
 pub mod settings;
+mod shelf;
 mod sitting;
 mod wasi;
 mod watch;

@@ -70,6 +70,8 @@ pub const HTTP_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 pub const INSTANCES_MAX: u32 = 1000;
 /// Longer than any burst of calls, shorter than a client's patience.
 pub const INSTANCE_WAIT: Duration = Duration::from_secs(2);
+/// Longer than the pauses within a transaction of a client that has something to send.
+pub const INSTANCE_REST: Duration = Duration::from_secs(2);
 /// One bad message is no bad plugin.
 pub const BREAKER_FAULTS_MAX: u32 = 10;
 /// A broken plugin is asked twice a minute whether it is well again.

@@ -196,8 +196,10 @@ pub struct Thresholds {
 pub struct Pool {
     /// Live instances of all plugins together.
     pub instances_max: u32,
-    /// How long a call waits for one; afterwards the mail is deferred.
+    /// How long a call waits for one while all are at work; afterwards the mail is deferred.
     pub wait: Duration,
+    /// How long an instance may rest between two calls; its globals are gone after that.
+    pub rest: Duration,
 }
 
 impl Default for Pool {
@@ -205,6 +207,7 @@ impl Default for Pool {
         Pool {
             instances_max: limits::INSTANCES_MAX,
             wait: limits::INSTANCE_WAIT,
+            rest: limits::INSTANCE_REST,
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::question::{Answer, Question};
 use crate::record::{CallRecord, Hold, Score};
 use crate::services::{PluginEvent, PluginEventKind};
 use crate::settings::InstanceScope;
+use crate::shelf::Slot;
 
 pub use hooks::{CopyVerdict, RequestOutcome};
 
@@ -26,13 +27,13 @@ pub struct Sitting {
     generation: Arc<Generation>,
     /// Always there between calls.
     desk: Option<Box<Desk>>,
-    instances: Vec<(u16, Instance)>,
+    slots: Vec<Arc<Slot>>,
     /// Instances of plugins that the operator lets live as long as the session.
     keep: Option<Keep>,
 }
 
 /// Shared by a session's sitting and those of its transactions.
-type Keep = Arc<Mutex<Vec<(u16, Instance)>>>;
+type Keep = Arc<Mutex<Vec<Arc<Slot>>>>;
 
 impl Sitting {
     /// For what belongs to no session: attempts, reports, requests.
@@ -41,7 +42,7 @@ impl Sitting {
         Sitting {
             generation,
             desk: Some(Box::new(desk)),
-            instances: Vec::new(),
+            slots: Vec::new(),
             keep: None,
         }
     }
@@ -138,10 +139,10 @@ impl Sitting {
         std::mem::take(&mut self.desk_mut().records)
     }
 
-    /// Drops all instances, so that somebody who is idle pins no memory. The next hook makes new ones; their globals are
-    /// gone, tags and key-value are not.
+    /// Drops all instances now, and not when they have rested for too long. The next hook makes new ones; their globals
+    /// are gone, tags and key-value are not.
     pub fn park(&mut self) {
-        self.instances.clear();
+        self.slots.clear();
         if let Some(keep) = &self.keep {
             keep.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
@@ -149,7 +150,7 @@ impl Sitting {
 
     /// Live instances of this sitting.
     pub fn instances(&self) -> usize {
-        self.instances.len()
+        self.slots.iter().filter(|slot| slot.is_taken()).count()
     }
 
     fn desk_mut(&mut self) -> &mut Desk {
@@ -166,24 +167,22 @@ impl Sitting {
         let (start, elapsed) = stopwatch();
         let mut fresh = false;
         let outcome = if plugin.health.may_call(start, &generation.breaker) {
-            match self.instance(at).await {
+            let slot = self.slot(at);
+            match self.instance(at, slot.as_ref()).await {
                 Ok(instance) => {
                     fresh = instance.is_fresh();
-                    instance.call(&mut self.desk, question).await
+                    let mut outcome = instance.call(&mut self.desk, question).await;
+                    if let Some(instance) = outcome.instance.take() {
+                        self.rest(at, slot, instance);
+                    }
+                    outcome
                 }
                 Err(fault) => Outcome::without_call(fault),
             }
         } else {
             Outcome::without_call(Fault::Open)
         };
-        let Outcome {
-            answer,
-            call,
-            instance,
-        } = outcome;
-        if let Some(instance) = instance {
-            self.instances.push((at, instance));
-        }
+        let Outcome { answer, call, .. } = outcome;
         let elapsed = elapsed();
         let decision = match &answer {
             Ok(answer) => answer.describe(),
@@ -282,34 +281,54 @@ impl Sitting {
         });
     }
 
-    /// An instance of that plugin: this sitting's, the session's, or a new one.
-    async fn instance(&mut self, at: u16) -> Result<Instance, Fault> {
-        let of = |(other, _): &(u16, Instance)| *other == at;
-        if let Some(found) = self.instances.iter().position(of) {
-            return Ok(self.instances.swap_remove(found).1);
+    /// The slot of that plugin: this sitting's, or one that lives with the session.
+    fn slot(&mut self, at: u16) -> Option<Arc<Slot>> {
+        if let Some(slot) = self.slots.iter().find(|slot| slot.at == at) {
+            return Some(slot.clone());
         }
-        let plugin = self.generation.plugin(at);
-        if plugin.settings.instance == InstanceScope::Session
-            && let Some(keep) = &self.keep
-        {
-            let mut kept = keep.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(found) = kept.iter().position(of) {
-                return Ok(kept.swap_remove(found).1);
-            }
+        if self.generation.plugin(at).settings.instance != InstanceScope::Session {
+            return None;
         }
-        Instance::make(&self.generation.engines, plugin).await
+        let mut kept = self
+            .keep
+            .as_ref()?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let found = kept.iter().position(|slot| slot.at == at)?;
+        let slot = kept.swap_remove(found);
+        self.slots.push(slot.clone());
+        Some(slot)
+    }
+
+    /// What rests in the slot, or a new instance.
+    async fn instance(&self, at: u16, slot: Option<&Arc<Slot>>) -> Result<Instance, Fault> {
+        match slot.and_then(|slot| slot.take()) {
+            Some(instance) => Ok(instance),
+            None => Instance::make(&self.generation.engines, self.generation.plugin(at)).await,
+        }
+    }
+
+    fn rest(&mut self, at: u16, slot: Option<Arc<Slot>>, instance: Instance) {
+        let known = slot.is_some();
+        let slot = slot.unwrap_or_else(|| {
+            let slot = Slot::new(at);
+            self.slots.push(slot.clone());
+            slot
+        });
+        self.generation.engines.shelf().put(&slot, instance, known);
     }
 }
 
 impl Drop for Sitting {
     fn drop(&mut self) {
         let Some(keep) = &self.keep else { return };
-        for (at, instance) in self.instances.drain(..) {
-            let lives = instance.plugin().settings.instance == InstanceScope::Session;
-            if lives && !instance.is_worn() {
+        for slot in self.slots.drain(..) {
+            if self.generation.plugin(slot.at).settings.instance == InstanceScope::Session
+                && !slot.is_worn()
+            {
                 keep.lock()
                     .unwrap_or_else(PoisonError::into_inner)
-                    .push((at, instance));
+                    .push(slot);
             }
         }
     }

@@ -291,6 +291,7 @@ impl Site {
         settings.pool = Pool {
             instances_max: 24,
             wait: Duration::from_millis(200),
+            rest: Duration::from_secs(3600),
         };
         settings.breaker.faults_max = 1000;
         settings.bundled = bundled

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use baton_hooks::{Fault, FaultPolicy, PluginSettings, Verdict};
+use baton_hooks::{Fault, FaultPolicy, PluginSettings, Sitting, Verdict};
 
 use crate::house::{Site, envelope, tag};
 
@@ -154,22 +154,25 @@ async fn logs_are_kept_in_the_record_and_cut_at_their_limit() {
 }
 
 #[tokio::test]
-async fn a_pool_without_a_free_place_defers_after_a_bounded_wait_and_blames_nobody() {
+async fn a_pool_whose_places_are_all_at_work_defers_after_a_bounded_wait_and_blames_nobody() {
     let site = Site::new(&[("actor", "actor")], |settings| {
         settings.pool.instances_max = 2;
-        settings.plugins.insert(
-            "actor".into(),
-            PluginSettings {
-                fault: FaultPolicy::Reject,
-                ..Default::default()
-            },
-        );
+        let mut own = PluginSettings {
+            fault: FaultPolicy::Reject,
+            ..Default::default()
+        };
+        own.grants.dns = true;
+        settings.plugins.insert("actor".into(), own);
     });
-    let mut holders = Vec::new();
+    let mut busy = Vec::new();
     for _ in 0..2 {
-        let mut sitting = site.transaction("next");
-        assert_eq!(sitting.on_data(&envelope()).await, Verdict::Pass);
-        holders.push(sitting);
+        let mut sitting = site.transaction("emit begun;dns slow.test");
+        busy.push(tokio::spawn(
+            async move { sitting.on_data(&envelope()).await },
+        ));
+    }
+    while site.house.events("plugin-emitted").len() < 2 {
+        tokio::task::yield_now().await;
     }
     let (found, took) = fault(&site, "next").await;
     assert_eq!(found, Fault::Exhausted);
@@ -177,9 +180,42 @@ async fn a_pool_without_a_free_place_defers_after_a_bounded_wait_and_blames_nobo
         took >= Duration::from_millis(200) && took < Duration::from_secs(5),
         "{took:?}"
     );
-    holders[0].park();
+    busy.remove(0).abort();
     still_works(&site).await;
     assert_eq!(site.plugins.list()[0].state.name(), "active");
+}
+
+#[tokio::test]
+async fn open_transactions_pin_no_places_of_the_pool() {
+    let site = Site::new(&[("actor", "actor")], |settings| {
+        settings.pool.instances_max = 3
+    });
+    let mut open = Vec::new();
+    for _ in 0..50 {
+        let mut sitting = site.transaction("count");
+        assert_eq!(sitting.on_data(&envelope()).await, Verdict::Pass);
+        open.push(sitting);
+    }
+    assert_eq!(open.iter().map(Sitting::instances).sum::<usize>(), 3);
+    for sitting in &mut open {
+        assert_eq!(sitting.on_data(&envelope()).await, Verdict::Pass);
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_rests_for_too_long_is_dropped() {
+    let site = Site::new(&[("actor", "actor")], |settings| {
+        settings.pool.rest = Duration::from_millis(50);
+    });
+    let mut sitting = site.transaction("count");
+    sitting.on_data(&envelope()).await;
+    let start = Instant::now();
+    while sitting.instances() > 0 {
+        assert!(start.elapsed() < Duration::from_secs(30));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    sitting.on_data(&envelope()).await;
+    assert_eq!(tag(&sitting, "count").as_deref(), Some("1"));
 }
 
 #[tokio::test]
