@@ -12,6 +12,8 @@ use crate::{Attempt, Envelope, Mailbox, Recipient, Request, Response, Session};
 pub(crate) mod fake;
 mod mime;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use state::Submission;
 use state::{State, with};

@@ -1,43 +1,9 @@
-//! What the linker makes of a plugin: a component that validates, exports the hooks it implements and no others, and imports
-//! what it uses.
-
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
-fn build_example(name: &str) -> Vec<u8> {
-    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("components");
-    let mut command = Command::new(env!("CARGO"));
-    command
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "--target",
-            "wasm32-wasip2",
-            "-p",
-            "baton-sdk",
-        ])
-        .args(["--example", name, "--target-dir"])
-        .arg(&target)
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
-    for (key, _) in std::env::vars_os() {
-        let key = key.to_string_lossy().into_owned();
-        if key.starts_with("CARGO_ENCODED") || key.starts_with("RUSTC") || key == "RUSTFLAGS" {
-            command.env_remove(key);
-        }
-    }
-    let status = command.status().expect("cargo runs");
-    assert!(status.success(), "the example builds for wasm32-wasip2");
-    let file = target
-        .join("wasm32-wasip2/release/examples")
-        .join(format!("{name}.wasm"));
-    std::fs::read(file).expect("a component")
-}
+use super::{cargo_wasm, component, sdk};
 
 /// Names that the outermost component imports and exports.
-fn interfaces(component: &[u8]) -> (Vec<String>, Vec<String>) {
+pub fn interfaces(component: &[u8]) -> (Vec<String>, Vec<String>) {
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     let mut depth = 0;
     for payload in Parser::new(0).parse_all(component) {
@@ -66,7 +32,11 @@ fn interfaces(component: &[u8]) -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn a_component_exports_exactly_the_hooks_its_plugin_implements() {
-    let component = build_example("sign_off");
+    let build = cargo_wasm(sdk())
+        .args(["-p", "baton-sdk", "--example", "sign_off"])
+        .status();
+    assert!(build.expect("cargo runs").success(), "the example builds");
+    let component = component("examples/sign_off.wasm");
     Validator::new_with_features(WasmFeatures::all())
         .validate_all(&component)
         .expect("a valid component");
@@ -85,5 +55,4 @@ fn a_component_exports_exactly_the_hooks_its_plugin_implements() {
             "baton:relay/config@0.1.0"
         ]
     );
-    println!("{} bytes, imports {imports:?}", component.len());
 }
