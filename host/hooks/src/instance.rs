@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::{error::Elapsed, timeout};
-use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use crate::abi::Bound;
 use crate::desk::{Desk, clip};
@@ -130,17 +130,42 @@ impl Instance {
             return Err(Fault::Memory);
         }
         let text = chain(&error);
-        let text = clip(&text, limits::FAULT_TEXT_BYTES_MAX).to_owned();
+        let text = clip(&text, limits::FAULT_TEXT_BYTES_MAX);
         Err(match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => Fault::Cpu,
+            Some(trap) => Fault::Trap(format!("{trap}{}", where_it_was(&error))),
             // wasmtime has no public type for it.
-            _ if text.contains("fuel allocated for hostcalls") => {
+            None if text.contains("fuel allocated for hostcalls") => {
                 Fault::Budget("bytes handed to the host")
             }
-            None if self.bound.is_none() => Fault::Instantiate(text),
-            _ => Fault::Trap(text),
+            None if self.bound.is_none() => Fault::Instantiate(one_line(text)),
+            None => Fault::Trap(one_line(text)),
         })
     }
+}
+
+/// The innermost functions of a trap, for the author. Names are there if the component was not stripped of them.
+fn where_it_was(error: &wasmtime::Error) -> String {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
+        return String::new();
+    };
+    let mut text = String::new();
+    for frame in backtrace.frames().iter().take(FRAMES_MAX) {
+        text.push_str(if text.is_empty() { " in " } else { " < " });
+        match frame.func_name() {
+            Some(name) => text.push_str(&one_line(clip(name, 100))),
+            None => text.push_str(&format!("function {}", frame.func_index())),
+        }
+    }
+    text
+}
+
+/// Functions named in the text of a trap.
+const FRAMES_MAX: usize = 4;
+
+/// Texts of guests go into events and logs.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 /// Brings the desk back whatever happens.
@@ -172,8 +197,13 @@ impl Running<'_> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if let Some(instance) = &mut self.instance
-            && let Some((desk, _)) = instance.store.data_mut().end(false)
+            && let Some((desk, call)) = instance.store.data_mut().end(false)
         {
+            // There will be no record of this call to hold them.
+            for line in &call.logs {
+                let plugin = &instance.plugin().name;
+                desk.house.services.log(plugin, line.level, &line.text);
+            }
             *self.home = Some(desk);
         }
     }

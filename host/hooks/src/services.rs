@@ -106,7 +106,7 @@ pub trait Services: Send + Sync + 'static {
 
     /// Something worth an event: of the plugin itself, or of the host about it.
     fn event(&self, event: PluginEvent<'_>);
-    /// A line a plugin wrote outside of a call (at load); lines of calls are in [`crate::CallRecord::logs`].
+    /// A line a plugin wrote in a call that was dropped halfway; those of other calls are in [`crate::CallRecord::logs`].
     fn log(&self, plugin: &str, level: LogLevel, text: &str);
 
     /// Milliseconds since 1970-01-01 UTC.

@@ -131,11 +131,17 @@ async fn an_error_the_plugin_answers_is_a_fault_that_leaves_the_instance_in_orde
 #[tokio::test]
 async fn a_call_that_is_dropped_halfway_takes_its_instance_along_and_leaves_the_sitting_usable() {
     let site = Site::actor(|own| own.grants.dns = true);
-    let mut sitting = site.transaction("prepend X-Half yes;tag half yes;dns slow.test");
+    let mut sitting =
+        site.transaction("prepend X-Half yes;tag half yes;log going to wait;dns slow.test");
     sitting.set_tags(vec![("before".into(), "kept".into())]);
     let given_up =
         tokio::time::timeout(Duration::from_millis(100), sitting.on_data(&envelope())).await;
     assert!(given_up.is_err());
+    assert_eq!(
+        site.house.events("log "),
+        ["log actor Warn going to wait"],
+        "no record will hold it"
+    );
     assert_eq!(sitting.instances(), 0);
     assert!(sitting.draft().unwrap().is_empty());
     assert_eq!(sitting.tags().len(), 1);

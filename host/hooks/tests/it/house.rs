@@ -258,7 +258,12 @@ impl Services for House {
         self.events.lock().unwrap().push(line);
     }
 
-    fn log(&self, _: &str, _: LogLevel, _: &str) {}
+    fn log(&self, plugin: &str, level: LogLevel, text: &str) {
+        self.events
+            .lock()
+            .unwrap()
+            .push(format!("log {plugin} {level:?} {text}"));
+    }
 
     fn now_ms(&self) -> f64 {
         1_000_000.0

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use baton_hooks::{Bundled, Error, Hook, Plugins, Settings, inspect};
+use baton_hooks::{Bundled, Error, Fault, Hook, Plugins, Settings, inspect};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::house::{House, Site, guest};
+use crate::house::{House, Site, envelope, guest, tag};
 
 fn refused(text: &str) -> String {
     let bytes = wat::parse_str(text).unwrap();
@@ -206,4 +207,51 @@ async fn settings_change_from_the_next_sitting_on() {
         "a sitting under way keeps its generation"
     );
     assert!(!site.plugins.generation().exports(Hook::Data));
+}
+
+#[tokio::test]
+async fn a_component_with_its_own_concurrency_serves_beside_those_without() {
+    assert!(inspect(guest("patient")).unwrap().concurrent);
+    let site = Site::new(&[("a", "patient"), ("b", "actor")], |settings| {
+        let mut own = baton_hooks::PluginSettings::default();
+        own.limits.cpu = Duration::from_millis(100);
+        settings.plugins.insert("a".into(), own);
+    });
+    let ask = async |helo: &str| {
+        let mut sitting = site.session(helo).transaction();
+        let verdict = sitting.on_mail(&envelope()).await.to_string();
+        (verdict, tag(&sitting, "patient"), sitting.take_records())
+    };
+    let (verdict, patient, records) = ask("next").await;
+    assert_eq!(
+        (verdict.as_str(), patient.as_deref(), records.len()),
+        ("next", Some("on-mail"), 2)
+    );
+    assert_eq!(ask("reject").await.0, "reject 550 5.7.1 No");
+    let (verdict, patient, records) = ask("loop").await;
+    assert!(verdict.starts_with("defer 451"), "{verdict}");
+    assert_eq!(
+        (records[0].fault.clone(), patient),
+        (Some(Fault::Cpu), None)
+    );
+    assert_eq!(ask("next").await.0, "next");
+}
+
+#[test]
+fn native_code_with_its_own_concurrency_is_cached_too() {
+    let temp = tempfile::TempDir::new().unwrap();
+    let mut settings = Settings::new(temp.path().join("cache"));
+    settings.pool.instances_max = 4;
+    settings.bundled = vec![Bundled {
+        name: "a".into(),
+        bytes: guest("patient"),
+    }];
+    for _ in 0..2 {
+        let plugins = Plugins::start(settings.clone(), Arc::new(House::default())).unwrap();
+        assert!(plugins.generation().exports(Hook::Mail));
+        let files = std::fs::read_dir(temp.path().join("cache"))
+            .unwrap()
+            .count();
+        assert_eq!(files, 2, "the code and its mark");
+    }
 }

@@ -35,7 +35,7 @@ pub(super) fn answer<T>(
     match said {
         Ok(value) => read(value),
         Err(text) => Err(Fault::Answered(
-            clip(&text, limits::FAULT_TEXT_BYTES_MAX).to_owned(),
+            clip(&text, limits::FAULT_TEXT_BYTES_MAX).replace(char::is_control, " "),
         )),
     }
 }
