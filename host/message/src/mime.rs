@@ -275,19 +275,16 @@ impl Scan<'_> {
 
     /// Ends all parts from that level on at a delimiter line, or at the end of the message.
     fn close(&mut self, level: usize, at: usize) {
-        let bytes = self.bytes;
-        for open in self.stack.drain(level..) {
+        let mut end = at;
+        if at < self.bytes.len() {
+            end -= usize::from(self.bytes[..end].ends_with(b"\n"));
+            end -= usize::from(self.bytes[..end].ends_with(b"\r"));
+        }
+        // From the innermost on: a part that begins after that line end takes its parents along.
+        for open in self.stack.drain(level..).rev() {
             let body = &mut self.parts[open.part].body;
-            let mut end = at;
-            if at < bytes.len() {
-                if end > body.start && bytes[end - 1] == b'\n' {
-                    end -= 1;
-                }
-                if end > body.start && bytes[end - 1] == b'\r' {
-                    end -= 1;
-                }
-            }
-            body.end = end.max(body.start);
+            end = end.max(body.start);
+            body.end = end;
         }
     }
 

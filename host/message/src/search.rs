@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use aho_corasick::Anchored;
-use aho_corasick::automaton::{Automaton, StateID};
+use aho_corasick::automaton::Automaton;
+use aho_corasick::dfa::DFA;
 use aho_corasick::nfa::contiguous::NFA;
+use aho_corasick::{Anchored, StartKind};
 
 use crate::error::Error;
 use crate::limits::{FIND_PATTERNS_BYTES_MAX, FIND_PATTERNS_MAX, URL_BYTES_MAX, URLS_MAX};
@@ -29,33 +30,53 @@ pub(crate) fn find<'a, P: AsRef<str>>(
     let wanted: Vec<usize> = (0..patterns.len())
         .filter(|&at| !patterns[at].as_ref().is_empty())
         .collect();
-    let machine = NFA::builder()
-        .ascii_case_insensitive(true)
-        .build(wanted.iter().map(|&at| patterns[at].as_ref()))
-        .map_err(|_| Error::TooLarge("what one search can hold"))?;
     let mut found = vec![false; patterns.len()];
-    // A state is asked for its matches once: patterns within patterns cost no time per occurrence.
-    let mut seen = HashSet::new();
-    for text in texts {
-        let mut state = start_state(&machine)?;
-        for &byte in text.as_bytes() {
-            state = machine.next_state(Anchored::No, state, byte);
-            if machine.is_special(state) && machine.is_match(state) && seen.insert(state) {
-                for at in 0..machine.match_len(state) {
-                    found[wanted[machine.match_pattern(state, at).as_usize()]] = true;
-                }
-            }
-        }
+    let wanted_patterns = || wanted.iter().map(|&at| patterns[at].as_ref());
+    let too_large = |_| Error::TooLarge("what one search can hold");
+    // A DFA takes long to build and little per byte.
+    if total <= DFA_PATTERNS_BYTES_MAX {
+        let mut builder = DFA::builder();
+        builder
+            .ascii_case_insensitive(true)
+            .start_kind(StartKind::Unanchored);
+        let machine = builder.build(wanted_patterns()).map_err(too_large)?;
+        walk(&machine, texts, |hit| found[wanted[hit]] = true)?;
+    } else {
+        let mut builder = NFA::builder();
+        builder.ascii_case_insensitive(true);
+        let machine = builder.build(wanted_patterns()).map_err(too_large)?;
+        walk(&machine, texts, |hit| found[wanted[hit]] = true)?;
     }
     Ok((0..patterns.len() as u32)
         .filter(|&at| found[at as usize])
         .collect())
 }
 
-fn start_state(machine: &NFA) -> Result<StateID, Error> {
-    machine
+const DFA_PATTERNS_BYTES_MAX: usize = 1024;
+
+/// Tells every pattern that occurs. A state is asked for its matches once, so that patterns within patterns cost no time
+/// per occurrence.
+fn walk<'a>(
+    machine: &impl Automaton,
+    texts: impl Iterator<Item = &'a str>,
+    mut hit: impl FnMut(usize),
+) -> Result<(), Error> {
+    let start = machine
         .start_state(Anchored::No)
-        .map_err(|_| Error::TooLarge("what one search can hold"))
+        .map_err(|_| Error::TooLarge("what one search can hold"))?;
+    let mut seen = HashSet::new();
+    for text in texts {
+        let mut state = start;
+        for &byte in text.as_bytes() {
+            state = machine.next_state(Anchored::No, state, byte);
+            if machine.is_special(state) && machine.is_match(state) && seen.insert(state) {
+                for at in 0..machine.match_len(state) {
+                    hit(machine.match_pattern(state, at).as_usize());
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Absolute http and https URLs, in order, repeated ones too. In HTML, `&amp;` is read as "&".
