@@ -101,10 +101,7 @@ fn check_value(value: &str) -> Result<&str, Error> {
     if value.len() > FIELD_VALUE_BYTES_MAX {
         return Err(Error::TooLarge("32 KiB of field value"));
     }
-    if value
-        .bytes()
-        .any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7f)
-    {
+    if value.chars().any(|c| c.is_control() && c != '\t') {
         return Err(Error::invalid(
             "a field value holds no line end and no other control character",
         ));

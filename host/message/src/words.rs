@@ -15,15 +15,26 @@ const LABEL_BYTES_MAX: usize = 80;
 /// The value without its folds (RFC 5322 2.2.3), trimmed. Bytes that are not UTF-8 are taken for windows-1252.
 pub(crate) fn unfold(raw: &[u8]) -> String {
     let trimmed = raw.trim_ascii();
-    if !trimmed.iter().any(|&byte| is_control(byte)) {
-        return text_of(trimmed);
+    let text = if memchr::memchr2(b'\r', b'\n', trimmed).is_none() {
+        text_of(trimmed)
+    } else {
+        let bytes: Vec<u8> = trimmed
+            .iter()
+            .copied()
+            .filter(|&byte| byte != b'\r' && byte != b'\n')
+            .collect();
+        text_of(&bytes)
+    };
+    without_controls(text)
+}
+
+/// Control characters as spaces; the tab stays.
+fn without_controls(text: String) -> String {
+    let is_control = |c: char| c.is_control() && c != '\t';
+    if !text.contains(is_control) {
+        return text;
     }
-    let bytes: Vec<u8> = trimmed
-        .iter()
-        .filter(|&&byte| byte != b'\r' && byte != b'\n')
-        .map(|&byte| if is_control(byte) { b' ' } else { byte })
-        .collect();
-    text_of(&bytes)
+    text.replace(is_control, " ")
 }
 
 /// An unstructured value, decoded.
@@ -34,10 +45,6 @@ pub(crate) fn decode(raw: &[u8]) -> String {
 /// A value that holds addresses, decoded; a decoded phrase with specials is quoted.
 pub(crate) fn decode_phrases(raw: &[u8]) -> String {
     decode_with(unfold(raw), |text, out| push_phrase(&text, out))
-}
-
-fn is_control(byte: u8) -> bool {
-    (byte < b' ' && byte != b'\t') || byte == 0x7f
 }
 
 fn text_of(bytes: &[u8]) -> String {
@@ -101,13 +108,9 @@ fn flush(run: &mut Vec<Word>, out: &mut String, push: &impl Fn(String, &mut Stri
         while let Some(next) = words.next_if(|next| next.charset == word.charset) {
             word.bytes.extend_from_slice(&next.bytes);
         }
-        decoded.extend(
-            word.charset
-                .decode(&word.bytes)
-                .chars()
-                .map(|c| if c.is_control() && c != '\t' { ' ' } else { c }),
-        );
+        decoded.push_str(&word.charset.decode(&word.bytes));
     }
+    let decoded = without_controls(decoded);
     if !decoded.is_empty() {
         push(decoded, out);
     }

@@ -76,7 +76,15 @@ fn an_address_beyond_ascii_needs_smtputf8() {
 
 #[test]
 fn nothing_can_be_smuggled_into_a_field() {
-    for value in ["a\r\nB: c", "a\nb", "a\rb", "a\0b", "a\x1bb", "a\x7fb"] {
+    for value in [
+        "a\r\nB: c",
+        "a\nb",
+        "a\rb",
+        "a\0b",
+        "a\x1bb",
+        "a\x7fb",
+        "a\u{9c}b",
+    ] {
         assert!(
             matches!(NewField::new("X-A", value, true), Err(Error::Invalid(_))),
             "{value:?}"
