@@ -1,0 +1,48 @@
+//! The numbers that bound what a relay holds in memory and how long it waits, where a configuration has no say.
+
+use std::time::Duration;
+
+/// Connections the kernel queues for us before we accept them.
+pub const LISTEN_BACKLOG: i32 = 1024;
+
+/// Jobs of one commit. A sync costs the same for one and for all of them; past some hundreds only latency grows.
+pub const BATCH_JOBS_MAX: usize = 512;
+/// Bytes of message bodies of one commit, beyond which no further job joins.
+pub const BATCH_BYTES_MAX: usize = 16 << 20;
+/// How long outcomes alone wait for a commit to share; whoever waits for a 250 never waits for this.
+pub const COMMIT_GATHER: Duration = Duration::from_millis(2);
+/// KiB of bodies that wait to be committed; whoever comes after waits before it hands them over.
+pub const COMMIT_WAITING_KIB_MAX: usize = 128 << 10;
+
+/// Accepted messages on their way to the queue; more are found in the spool later.
+pub const FRESH_MESSAGES_MAX: usize = 4096;
+/// Bytes of bodies kept in memory between the commit and the first attempt; the others are read back.
+pub const FRESH_BODY_BYTES_MAX: usize = 64 << 20;
+
+/// Addresses of one site that are tried in one attempt (RFC 5321 5.1 asks for two at least).
+pub const ADDRESSES_TRIED_MAX: usize = 8;
+/// Space for one read from a remote host: replies are short.
+pub const REPLY_READ_BYTES: usize = 4096;
+/// Slices of one write.
+pub const WRITE_SLICES: usize = 16;
+/// How long a goodbye is waited for; nothing depends on it.
+pub const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long nobody is accepted after the system could not.
+pub const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// Password checks at the same time, each some 20 MiB and tens of milliseconds of a core.
+pub const PASSWORD_CHECKS_MAX: usize = 2;
+/// How long a client waits for its password to be checked before it is told to come back.
+pub const PASSWORD_CHECK_WAIT: Duration = Duration::from_secs(10);
+/// How long a wrong password is left without an answer.
+pub const PASSWORD_WRONG_REST: Duration = Duration::from_secs(1);
+/// For the header of the PROXY protocol, and for a TLS handshake.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Space for one read from a client, on the stack of the thread that reads.
+pub const CLIENT_READ_BYTES: usize = 32 << 10;
+/// How long a client may be silent before what its session could make again is given up.
+pub const PARK_AFTER: Duration = Duration::from_millis(300);
+/// For a client to take a reply.
+pub const REPLY_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// For the reverse name of a client; without an answer it has none.
+pub const PEER_NAME_TIMEOUT: Duration = Duration::from_secs(3);

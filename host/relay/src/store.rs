@@ -1,0 +1,331 @@
+//! The async door to the spool: one writer thread, and group commit.
+//!
+//! Everybody who wants something durable hands over a list of operations and waits. The writer takes all that waits at
+//! that moment into one transaction, syncs once, and answers all of them: while one sync runs, the next batch gathers.
+//! What an accepted message needs to be delivered is handed to the queue from here as well, after the sync, so that
+//! receiving and delivering meet nowhere else.
+
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use baton_spool::{
+    Answer, Entry, IdSource, Limits, Message, MessageId, NewMessage, Operation, Refusal, Settle,
+    Snapshot, Spool,
+};
+use bytes::Bytes;
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+
+use crate::clock;
+use crate::limits;
+
+/// Why something is not durable.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The spool is at its limit, or the disk has no room. Answer 452.
+    #[error("the spool is full: {0}")]
+    Full(String),
+    /// The operation as such was refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The disk or the spool does not work. Answer 451.
+    #[error("the spool does not work: {0}")]
+    Broken(Arc<baton_spool::Error>),
+    /// The relay is going down.
+    #[error("the spool is closed")]
+    Closed,
+}
+
+impl StoreError {
+    fn of(error: baton_spool::Error) -> StoreError {
+        match error {
+            baton_spool::Error::Full(why) => StoreError::Full(why),
+            other => StoreError::Broken(Arc::new(other)),
+        }
+    }
+}
+
+/// A message that has just become durable, with all that a first attempt needs.
+#[derive(Clone, Debug)]
+pub struct Fresh {
+    pub message: Arc<Message>,
+    pub entries: Vec<Entry>,
+    /// The body, as long as those of all fresh messages fit into memory together.
+    pub body: Option<Arc<Body>>,
+}
+
+/// A body in memory; counted as long as somebody holds it.
+#[derive(Debug)]
+pub struct Body {
+    pub pieces: Vec<Bytes>,
+    bytes: usize,
+    counter: Arc<AtomicUsize>,
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.counter.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    spool: Arc<Spool>,
+    jobs: Mutex<Option<std::sync::mpsc::Sender<Job>>>,
+    /// Bounds the jobs that wait, and with them the memory of what they carry.
+    room: Arc<Semaphore>,
+    ids: Mutex<IdSource>,
+    fresh: mpsc::Sender<Fresh>,
+    missed: Arc<Missed>,
+    fresh_body_bytes: Arc<AtomicUsize>,
+    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+/// Tells the queue that it must look into the spool: something due was not handed to it.
+#[derive(Debug, Default)]
+pub struct Missed {
+    flag: AtomicBool,
+    notify: Notify,
+}
+
+impl Missed {
+    /// Tells it.
+    pub fn tell(&self) {
+        self.flag.store(true, Ordering::Release);
+        self.notify.notify_one();
+    }
+
+    /// Whether it was told since this was asked last.
+    pub fn take(&self) -> bool {
+        self.flag.swap(false, Ordering::AcqRel)
+    }
+
+    /// Waits to be told.
+    pub async fn told(&self) {
+        self.notify.notified().await;
+    }
+}
+
+/// What somebody wants to be durable.
+struct Job {
+    operations: Vec<Operation>,
+    answer: oneshot::Sender<Result<Vec<Answer>, StoreError>>,
+    /// May wait a moment for others: see [`limits::COMMIT_GATHER`].
+    patient: bool,
+    _room: tokio::sync::OwnedSemaphorePermit,
+    bytes: usize,
+}
+
+/// What the queue takes from a [`Store`] when it begins.
+pub struct Handover {
+    /// Messages as they become durable.
+    pub fresh: mpsc::Receiver<Fresh>,
+    /// Told when one could not be handed over.
+    pub missed: Arc<Missed>,
+}
+
+impl Store {
+    /// Opens the spool in this folder and starts its writer.
+    pub fn open(folder: &Path, limits: Limits) -> Result<(Store, Handover), baton_spool::Error> {
+        let spool = Arc::new(Spool::open(folder, limits)?);
+        let (jobs, waiting) = std::sync::mpsc::channel();
+        let writer = {
+            let spool = spool.clone();
+            std::thread::Builder::new()
+                .name("spool-writer".into())
+                .spawn(move || writer::run(&spool, &waiting))
+                .map_err(|e| baton_spool::Error::Io(e.to_string()))?
+        };
+        let (fresh_in, fresh) = mpsc::channel(limits::FRESH_MESSAGES_MAX);
+        let missed = Arc::new(Missed::default());
+        let store = Store {
+            shared: Arc::new(Shared {
+                spool,
+                jobs: Mutex::new(Some(jobs)),
+                room: Arc::new(Semaphore::new(limits::COMMIT_WAITING_KIB_MAX)),
+                ids: Mutex::default(),
+                fresh: fresh_in,
+                missed: missed.clone(),
+                fresh_body_bytes: Arc::default(),
+                writer: Mutex::new(Some(writer)),
+            }),
+        };
+        Ok((store, Handover { fresh, missed }))
+    }
+
+    /// A name for a new message.
+    pub fn new_id(&self) -> MessageId {
+        let mut ids = self.shared.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.next(clock::now().as_millis(), rand::random())
+    }
+
+    /// Makes the messages of one transaction durable, all or none, and hands what is due to the queue. When this
+    /// returns Ok the client may be told 250.
+    pub async fn accept(
+        &self,
+        messages: Vec<NewMessage>,
+        further: Vec<Operation>,
+    ) -> Result<(), StoreError> {
+        let bytes = messages.iter().map(|m| m.body_bytes() as usize).sum();
+        let fresh: Vec<Fresh> = messages.iter().filter_map(|m| self.fresh(m)).collect();
+        let mut operations = further;
+        operations.push(Operation::Accept(messages));
+        let answers = self.commit_sized(operations, bytes, false).await?;
+        // Only the message itself decides: what rides along is for people to read.
+        if let Some(Err(refusal)) = answers.into_iter().next_back() {
+            return Err(refused(refusal));
+        }
+        self.hand_over(fresh);
+        Ok(())
+    }
+
+    /// Makes all outcomes of an attempt durable, with what follows from them.
+    pub async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
+        let bytes = settle.accept.iter().map(|m| m.body_bytes() as usize).sum::<usize>()
+            + settle.inbox.iter().map(|m| m.raw.iter().map(Bytes::len).sum::<usize>()).sum::<usize>();
+        let fresh: Vec<Fresh> = settle.accept.iter().filter_map(|m| self.fresh(m)).collect();
+        let operations = vec![Operation::Settle(Box::new(settle))];
+        let answers = self.commit_sized(operations, bytes, true).await?;
+        if let Some(Err(refusal)) = answers.into_iter().next() {
+            return Err(refused(refusal));
+        }
+        self.hand_over(fresh);
+        Ok(())
+    }
+
+    /// Makes operations durable; one answer for each.
+    pub async fn commit(&self, operations: Vec<Operation>) -> Result<Vec<Answer>, StoreError> {
+        let wakes = operations.iter().any(|o| {
+            matches!(o, Operation::Release { .. } | Operation::Reschedule { .. })
+        });
+        let answers = self.commit_sized(operations, 0, false).await?;
+        if wakes {
+            self.shared.missed.tell();
+        }
+        Ok(answers)
+    }
+
+    /// What is in the spool at this moment.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.shared.spool.snapshot().map_err(StoreError::of)
+    }
+
+    /// Runs a read that may be long on a thread where it holds up nobody.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Snapshot) -> Result<T, baton_spool::Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || read(&store.snapshot()?).map_err(StoreError::of))
+            .await
+            .map_err(|_| StoreError::Closed)?
+    }
+
+    /// The spool itself, for reads that [`Store::snapshot`] does not offer.
+    pub fn spool(&self) -> &Spool {
+        &self.shared.spool
+    }
+
+    /// Whoever needs the queue to look into the spool tells this.
+    pub fn missed(&self) -> &Missed {
+        &self.shared.missed
+    }
+
+    /// Ends the writer after everything handed over before is durable. Later commits answer [`StoreError::Closed`].
+    pub async fn close(&self) {
+        drop(self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            let _ = tokio::task::spawn_blocking(move || writer.join()).await;
+        }
+    }
+
+    async fn commit_sized(
+        &self,
+        operations: Vec<Operation>,
+        bytes: usize,
+        patient: bool,
+    ) -> Result<Vec<Answer>, StoreError> {
+        let kib = (bytes / 1024 + 4).min(limits::COMMIT_WAITING_KIB_MAX) as u32;
+        let room = self.shared.room.clone().acquire_many_owned(kib).await;
+        let room = room.map_err(|_| StoreError::Closed)?;
+        let (answer, answered) = oneshot::channel();
+        let job = Job { operations, answer, patient, _room: room, bytes };
+        {
+            let jobs = self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            let jobs = jobs.as_ref().ok_or(StoreError::Closed)?;
+            jobs.send(job).map_err(|_| StoreError::Closed)?;
+        }
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// What the queue will want to know of a message, if an entry of it is due at once.
+    fn fresh(&self, new: &NewMessage) -> Option<Fresh> {
+        let now = clock::now().as_millis();
+        let entries: Vec<Entry> = (0..)
+            .zip(&new.recipients)
+            .filter(|(_, entry)| {
+                matches!(entry.state, baton_spool::EntryState::Due(at) if at <= now)
+            })
+            .map(|(number, entry)| Entry {
+                id: baton_spool::EntryId::new(new.id, number),
+                recipient: entry.recipient.clone(),
+                state: entry.state.clone(),
+                attempts: 0,
+                last: None,
+                notes: entry.notes.clone(),
+            })
+            .collect();
+        if entries.is_empty() {
+            return None;
+        }
+        let message = Arc::new(Message {
+            id: new.id,
+            received_ms: new.received_ms,
+            body_bytes: new.body_bytes(),
+            sender: new.sender.clone(),
+            parameters: new.parameters.clone(),
+            recipients_total: new.recipients.len() as u32,
+            origin: new.origin.clone(),
+            tags: new.tags.clone(),
+            plugins: new.plugins.clone(),
+            subject: new.subject.clone(),
+            meta: new.meta.clone(),
+        });
+        Some(Fresh { message, entries, body: self.keep_body(new) })
+    }
+
+    fn keep_body(&self, new: &NewMessage) -> Option<Arc<Body>> {
+        let bytes = new.body_bytes() as usize;
+        let counter = &self.shared.fresh_body_bytes;
+        if counter.fetch_add(bytes, Ordering::Relaxed) + bytes > limits::FRESH_BODY_BYTES_MAX {
+            counter.fetch_sub(bytes, Ordering::Relaxed);
+            return None;
+        }
+        Some(Arc::new(Body { pieces: new.body.clone(), bytes, counter: counter.clone() }))
+    }
+
+    fn hand_over(&self, fresh: Vec<Fresh>) {
+        for one in fresh {
+            if self.shared.fresh.try_send(one).is_err() {
+                self.shared.missed.tell();
+            }
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> StoreError {
+    match refusal {
+        Refusal::Full => StoreError::Full(Refusal::Full.to_string()),
+        other => StoreError::Refused(other),
+    }
+}
