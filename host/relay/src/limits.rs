@@ -46,3 +46,8 @@ pub const PARK_AFTER: Duration = Duration::from_millis(300);
 pub const REPLY_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// For the reverse name of a client; without an answer it has none.
 pub const PEER_NAME_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the rest of a PROXY header that came in pieces is left to arrive.
+pub const PEEK_REST: Duration = Duration::from_millis(5);
+
+/// Rows of one plugin's key-value kept in memory; those that wait to be written do not count.
+pub const KV_ROWS_CACHED_MAX: usize = 10_000;
