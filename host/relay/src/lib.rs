@@ -5,4 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod dns;
 pub mod event;
+pub mod limits;
+pub mod net;
+pub mod store;
 pub mod tls;

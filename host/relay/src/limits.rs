@@ -51,3 +51,29 @@ pub const PEEK_REST: Duration = Duration::from_millis(5);
 
 /// Rows of one plugin's key-value kept in memory; those that wait to be written do not count.
 pub const KV_ROWS_CACHED_MAX: usize = 10_000;
+
+/// Bytes of one piece of a message's trace, such as all hook calls of its reception.
+pub const TRACE_PIECE_BYTES_MAX: usize = 64 << 10;
+
+/// Due entries in memory, some 100 bytes each; further ones wait in the spool.
+pub const LEASED_ENTRIES_MAX: usize = 100_000;
+/// Due entries of one domain in memory, so that one domain never fills the window.
+pub const LEASED_ENTRIES_PER_DOMAIN_MAX: usize = 50_000;
+/// Entries that are routed, queued for a site or attempted, some KiB each.
+pub const ACTIVE_ENTRIES_MAX: usize = 10_000;
+/// The same of one domain.
+pub const ACTIVE_ENTRIES_PER_DOMAIN_MAX: usize = 1_000;
+/// Tasks that route; a plugin that waits for the network in `on-route` holds one of them.
+pub const ROUTERS: usize = 32;
+/// Entries read at a time when looking for what is due.
+pub const SCAN_PAGE_ENTRIES: usize = 1_000;
+/// No two looks for what is due come closer than this.
+pub const SCAN_REST: Duration = Duration::from_millis(50);
+/// How long nothing is looked for after the spool could not be read.
+pub const SCAN_TROUBLE_REST: Duration = Duration::from_secs(5);
+/// How often everything due is looked at, and the longest wait between two looks.
+pub const SCAN_WHOLE_EVERY: Duration = Duration::from_secs(60);
+/// How long a site is left alone after the first failure to connect; doubled by each further one.
+pub const SITE_REST_FIRST: Duration = Duration::from_secs(30);
+/// And never longer than this.
+pub const SITE_REST_LONGEST: Duration = Duration::from_secs(30 * 60);

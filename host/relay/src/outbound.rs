@@ -6,6 +6,7 @@ mod link;
 pub mod resolve;
 pub mod simulate;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,6 +94,26 @@ impl Reported {
             client::Response::Fault(fault) => RemoteReply::failure(fault.status(), fault.text()),
         };
         Reported { stage: stage_of(stage), reply }
+    }
+}
+
+impl fmt::Display for Reported {
+    /// "550 5.1.1 no such user"; without a reply "4.4.1 cannot connect".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut gap = "";
+        if self.reply.code != 0 {
+            write!(f, "{}", self.reply.code)?;
+            gap = " ";
+        }
+        if let Some(status) = self.reply.status {
+            write!(f, "{gap}{status}")?;
+            gap = " ";
+        }
+        for line in self.reply.text.lines() {
+            write!(f, "{gap}{line}")?;
+            gap = " ";
+        }
+        Ok(())
     }
 }
 

@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use baton_spool::{
-    Answer, Entry, IdSource, Limits, Message, MessageId, NewMessage, Operation, Refusal, Settle,
+    Answer, Entry, IdSource, Limits, Message, MessageId, NewMessage, OpenReport, Operation, Refusal,
+    Settle,
     Snapshot, Spool,
 };
 use bytes::Bytes;
@@ -135,8 +136,12 @@ pub struct Handover {
 
 impl Store {
     /// Opens the spool in this folder and starts its writer.
-    pub fn open(folder: &Path, limits: Limits) -> Result<(Store, Handover), baton_spool::Error> {
-        let spool = Arc::new(Spool::open(folder, limits)?);
+    pub fn open(
+        folder: &Path,
+        limits: Limits,
+    ) -> Result<(Store, Handover, OpenReport), baton_spool::Error> {
+        let (spool, report) = Spool::open(folder, limits)?;
+        let spool = Arc::new(spool);
         let (jobs, waiting) = std::sync::mpsc::channel();
         let writer = {
             let spool = spool.clone();
@@ -159,7 +164,7 @@ impl Store {
                 writer: Mutex::new(Some(writer)),
             }),
         };
-        Ok((store, Handover { fresh, missed }))
+        Ok((store, Handover { fresh, missed }, report))
     }
 
     /// A name for a new message.

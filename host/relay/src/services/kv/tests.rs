@@ -5,7 +5,7 @@ const QUOTA: u64 = 10_000;
 const MINUTE: Option<Duration> = Some(Duration::from_secs(60));
 
 fn open(dir: &std::path::Path) -> (Kv, Store) {
-    let (store, _handover) = Store::open(dir, baton_spool::Limits::default()).expect("a spool");
+    let (store, _handover, _report) = Store::open(dir, baton_spool::Limits::default()).expect("a spool");
     (Kv::new(store.clone()), store)
 }
 

@@ -1,0 +1,140 @@
+//! What is written into a message's history: hook calls and attempts, as pieces of JSON that the API gives out as they are.
+
+use baton_hooks::{Advice, CallRecord, Translation};
+use bytes::Bytes;
+
+use crate::event::trace::{self, HookCall, Outcome, Step};
+use crate::limits;
+
+/// A hook call as it is kept and shown. `recipient` is whom a per-recipient hook was called for.
+pub fn hook_call(record: &CallRecord, recipient: Option<String>) -> HookCall {
+    HookCall {
+        plugin: record.plugin.to_string(),
+        digest: record.digest.to_string(),
+        hook: record.hook.name().to_owned(),
+        decision: record.decision.clone(),
+        microseconds: record.microseconds(),
+        recipient,
+        edits: record
+            .edits
+            .iter()
+            .map(|line| trace::Edit {
+                what: trace::shown(line),
+                part: None,
+                name: None,
+                before: None,
+                after: None,
+            })
+            .collect(),
+        scores: record
+            .scores
+            .iter()
+            .map(|score| trace::Score {
+                symbol: score.symbol.to_string(),
+                points: score.points,
+                why: score.why.to_string(),
+            })
+            .collect(),
+        fault: record.fault.as_ref().map(ToString::to_string),
+    }
+}
+
+/// A translation as it is kept and shown.
+pub fn translation(plugin: &str, translation: &Translation) -> trace::Translation {
+    let advice = match translation.advice {
+        Advice::Retry(Some(after)) => format!("retry {}", after.as_secs()),
+        Advice::BackOff(lasts) => format!("back-off {}", lasts.as_secs()),
+        Advice::Suspend(lasts) => format!("suspend {}", lasts.as_secs()),
+        other => other.name().to_owned(),
+    };
+    trace::Translation {
+        disposition: translation.disposition.name().to_owned(),
+        reason: translation.reason.clone(),
+        scope: translation.scope.name().to_owned(),
+        advice,
+        explanation: translation.explanation.clone(),
+        confidence: translation.confidence,
+        rule: translation.rule.clone(),
+        plugin: plugin.to_owned(),
+    }
+}
+
+/// Steps as one piece of a message's log: a JSON array. Steps that make the piece too large are left out from the end.
+pub fn piece(steps: &[Step]) -> Bytes {
+    if steps.is_empty() {
+        return Bytes::new();
+    }
+    let mut json = Vec::with_capacity(steps.len() * 256);
+    json.push(b'[');
+    for step in steps {
+        let before = json.len();
+        if before > 1 {
+            json.push(b',');
+        }
+        let written = serde_json::to_writer(&mut json, step).is_ok();
+        if !written || json.len() >= limits::TRACE_PIECE_BYTES_MAX {
+            json.truncate(before);
+            break;
+        }
+    }
+    json.push(b']');
+    json.into()
+}
+
+/// The steps of one piece; none if it is not one of ours.
+pub fn steps(piece: &[u8]) -> Vec<Step> {
+    serde_json::from_slice(piece).unwrap_or_default()
+}
+
+/// What an attempt meant for one recipient, for the trace.
+pub fn outcome(
+    recipient: String,
+    word: &str,
+    reported: &crate::outbound::Reported,
+    translation: Option<trace::Translation>,
+    next: Option<u64>,
+) -> Outcome {
+    Outcome {
+        recipient,
+        outcome: word.to_owned(),
+        stage: crate::outbound::stage_name(reported.stage).to_owned(),
+        reply: reported.to_string(),
+        translation,
+        next,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(number: u32, text_bytes: usize) -> Step {
+        Step::Attempt {
+            at: 1,
+            number,
+            site: "x".repeat(text_bytes),
+            host: None,
+            address: None,
+            egress: None,
+            tls: None,
+            microseconds: 5,
+            outcomes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_piece_reads_back_as_it_was_written() {
+        let written = vec![attempt(1, 3), attempt(2, 4)];
+        assert_eq!(steps(&piece(&written)), written);
+        assert_eq!(piece(&[]), Bytes::new());
+        assert_eq!(steps(b"not json"), Vec::new());
+    }
+
+    #[test]
+    fn a_piece_has_a_limit_and_stays_readable() {
+        let written = vec![attempt(1, 3), attempt(2, limits::TRACE_PIECE_BYTES_MAX)];
+        let piece = piece(&written);
+        assert!(piece.len() <= limits::TRACE_PIECE_BYTES_MAX);
+        assert_eq!(steps(&piece), written[..1]);
+    }
+}
