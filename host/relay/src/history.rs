@@ -1,9 +1,12 @@
 //! What is written into a message's history: hook calls and attempts, as pieces of JSON that the API gives out as they are.
 
+use std::sync::Arc;
+
 use baton_hooks::{Advice, CallRecord, Translation};
 use bytes::Bytes;
 
 use crate::event::trace::{self, HookCall, Outcome, Step};
+use crate::event::{Bus, Event, LogLevel};
 use crate::limits;
 
 /// A hook call as it is kept and shown. `recipient` is whom a per-recipient hook was called for.
@@ -36,6 +39,33 @@ pub fn hook_call(record: &CallRecord, recipient: Option<String>) -> HookCall {
             })
             .collect(),
         fault: record.fault.as_ref().map(ToString::to_string),
+    }
+}
+
+/// Tells of one hook call: what it did, and what it wrote.
+pub fn tell(bus: &Bus, record: &CallRecord, message: Option<&str>, session: Option<&Arc<str>>) {
+    tell_logs(bus, record, message);
+    bus.emit(Event::Hook {
+        message: message.map(str::to_owned),
+        session: session.cloned().map(Into::into),
+        call: hook_call(record, None),
+    });
+}
+
+/// Tells of the lines that a call wrote.
+pub fn tell_logs(bus: &Bus, record: &CallRecord, message: Option<&str>) {
+    for line in &record.logs {
+        bus.emit(Event::PluginLog {
+            plugin: record.plugin.to_string(),
+            level: match line.level {
+                baton_hooks::LogLevel::Debug => LogLevel::Debug,
+                baton_hooks::LogLevel::Info => LogLevel::Info,
+                baton_hooks::LogLevel::Warn => LogLevel::Warn,
+                baton_hooks::LogLevel::Error => LogLevel::Error,
+            },
+            text: line.text.clone(),
+            message: message.map(str::to_owned),
+        });
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod accept;
 mod auth;
+mod chain;
 mod connection;
 mod judge;
 mod refusal;
@@ -40,6 +41,7 @@ pub struct Shared {
     pub resolver: Resolver,
     pub bus: Bus,
     pub auth: auth::Accounts,
+    pub chains: chain::Chains,
     /// Tells sessions apart in logs; the first part differs from one start of the relay to the next.
     pub session_prefix: String,
     pub session_number: AtomicU64,
@@ -130,7 +132,7 @@ fn admit(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, shared: &Arc<Sha
         let from = &door.config.proxy_from;
         if !from.is_empty() && !from.iter().any(|network| network.contains(peer.ip())) {
             let reason = Refused::Proxy;
-            shared.bus.emit(Event::SessionRefused { listener: door.name.clone(), peer, reason });
+            shared.bus.emit(Event::SessionRefused { listener: door.name.clone().into(), peer, reason });
             return;
         }
     } else if let Err(crowded) = permit.belongs_to(peer.ip()) {
@@ -152,5 +154,5 @@ fn turn_away(stream: TcpStream, peer: SocketAddr, crowded: Crowded, door: &Door,
         Crowded::Relay => Refused::TooManyConnections,
         Crowded::Address => Refused::TooManyFromAddress,
     };
-    shared.bus.emit(Event::SessionRefused { listener: door.name.clone(), peer, reason });
+    shared.bus.emit(Event::SessionRefused { listener: door.name.clone().into(), peer, reason });
 }

@@ -77,3 +77,11 @@ pub const SCAN_WHOLE_EVERY: Duration = Duration::from_secs(60);
 pub const SITE_REST_FIRST: Duration = Duration::from_secs(30);
 /// And never longer than this.
 pub const SITE_REST_LONGEST: Duration = Duration::from_secs(30 * 60);
+/// How long a recipient waits when a plugin could not say where to, or named what is not configured.
+pub const ROUTE_TROUBLE_REST: Duration = Duration::from_secs(60);
+/// Mail that is put off without an attempt comes back spread over this share of its wait.
+pub const WAIT_SPREAD: f64 = 0.25;
+/// How long a recipient rests whose outcome could not be made durable.
+pub const SETTLE_TROUBLE_REST: Duration = Duration::from_secs(1);
+/// A larger message is not given back whole in a bounce, whatever its sender asked for.
+pub const RETURNED_BYTES_MAX: usize = 50 << 10;

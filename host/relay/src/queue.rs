@@ -336,15 +336,18 @@ impl Queue {
         self.shared.parts.store.missed().tell();
     }
 
-    fn next_group(&self) -> Option<Group<MessageId, Payload>> {
-        self.lock().window.take()
+    /// What is to be routed next, and whether there is more.
+    fn next_group(&self) -> Option<(Group<MessageId, Payload>, bool)> {
+        let mut state = self.lock();
+        let group = state.window.take()?;
+        Some((group, state.window.has_more()))
     }
 
     fn site_limits(&self) -> SiteLimits {
         SiteLimits {
             connections_max: self.shared.parts.config.delivery.connections_per_site_max,
-            rest_first: limits::SITE_REST_FIRST,
-            rest_longest: limits::SITE_REST_LONGEST,
+            rest_first: self.shared.policy.first_wait().min(limits::SITE_REST_FIRST),
+            rest_longest: self.shared.policy.last_wait().min(limits::SITE_REST_LONGEST),
         }
     }
 

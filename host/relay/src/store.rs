@@ -219,6 +219,11 @@ impl Store {
         Ok(answers)
     }
 
+    /// As [`Store::commit`], for what only informs: it may wait a moment for others to share a sync with.
+    pub async fn commit_later(&self, operations: Vec<Operation>) -> Result<Vec<Answer>, StoreError> {
+        self.commit_sized(operations, 0, true).await
+    }
+
     /// What is in the spool at this moment.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
         self.shared.spool.snapshot().map_err(StoreError::of)

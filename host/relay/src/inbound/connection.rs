@@ -38,7 +38,7 @@ pub(super) async fn run(
     };
     let id = shared.new_session_id();
     let listener = door.name.clone();
-    shared.bus.emit(Event::SessionOpened { session: id.clone(), listener: listener.clone(), peer });
+    shared.bus.emit(Event::SessionOpened { session: id.clone().into(), listener: listener.clone().into(), peer });
     let began = Instant::now();
     let mut connection = Connection {
         session: Session::new(door.settings.clone()),
@@ -53,8 +53,8 @@ pub(super) async fn run(
     let Connection { mut stream, judge, ending, shared, .. } = connection;
     let _ = timeout(limits::QUIT_TIMEOUT, stream.shutdown()).await;
     shared.bus.emit(Event::SessionClosed {
-        session: id,
-        listener,
+        session: id.into(),
+        listener: listener.into(),
         peer,
         reason: ending,
         accepted: judge.accepted(),
@@ -197,7 +197,7 @@ impl Connection {
             Err(_) => "no handshake in time".to_owned(),
         };
         self.ending = Closed::Tls;
-        let (listener, peer) = (self.door.name.clone(), self.judge.peer());
+        let (listener, peer) = (self.door.name.clone().into(), self.judge.peer());
         self.shared.bus.emit(Event::TlsFailed { listener, peer, error });
         false
     }
@@ -263,7 +263,7 @@ async fn behind_proxy(
         return Some((stream, peer, permit));
     }
     let refuse = |peer, reason| {
-        shared.bus.emit(Event::SessionRefused { listener: door.name.clone(), peer, reason });
+        shared.bus.emit(Event::SessionRefused { listener: door.name.clone().into(), peer, reason });
         None
     };
     let header = timeout(limits::HANDSHAKE_TIMEOUT, read_proxy_header(&mut stream)).await;

@@ -30,10 +30,14 @@ pub struct Stamp<'a> {
 /// The field with its line end, lines within 998 bytes.
 pub fn received(stamp: &Stamp<'_>) -> String {
     let mut field = String::with_capacity(320);
-    field.push_str("Received: from ");
+    field.push_str("Received:");
     match stamp.helo {
-        Some(helo) => push_clean(&mut field, helo),
-        None => field.push_str("unknown"),
+        Some(helo) => {
+            field.push_str(" from ");
+            push_clean(&mut field, helo);
+        }
+        None if stamp.peer.is_some() => field.push_str(" from unknown"),
+        None => {}
     }
     if let Some(peer) = stamp.peer {
         field.push_str(" (");
@@ -46,7 +50,8 @@ pub fn received(stamp: &Stamp<'_>) -> String {
             IpAddr::V6(v6) => write!(field, "[IPv6:{v6}])"),
         };
     }
-    let _ = write!(field, "\r\n\tby {} with {} id {}", stamp.hostname, stamp.protocol, stamp.id);
+    let fold = if stamp.peer.is_some() { "\r\n\t" } else { " " };
+    let _ = write!(field, "{fold}by {} with {} id {}", stamp.hostname, stamp.protocol, stamp.id);
     if let Some(tls) = stamp.tls {
         field.push_str("\r\n\t(");
         for c in tls.chars().filter(|c| c.is_ascii_alphanumeric() || " ._-".contains(*c)) {

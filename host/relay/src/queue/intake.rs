@@ -130,7 +130,7 @@ impl Scan {
                 self.began = None;
             }
         }
-        queue.shared.work.notify_waiters();
+        queue.shared.work.notify_one();
         for (message, reason) in found.unreadable {
             set_aside(queue, message, reason).await;
         }

@@ -30,6 +30,17 @@ pub enum Hop {
 }
 
 impl SiteKey {
+    /// For what fails without an attempt.
+    pub fn nowhere(domain: &Domain) -> SiteKey {
+        SiteKey {
+            hop: Hop::Next(NextHop::Mx(domain.clone())),
+            port: 0,
+            tls: TlsDemand::Never,
+            egress: None,
+            queue: None,
+        }
+    }
+
     /// The site as people and plugins read it: a domain, a host, an address, or a smart host's name.
     pub fn site(&self) -> String {
         match &self.hop {

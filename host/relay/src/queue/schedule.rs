@@ -25,6 +25,16 @@ impl RetryPolicy {
             warn_after: delivery.delay_warning_after,
         }
     }
+
+    /// After the first failed attempt.
+    pub fn first_wait(&self) -> Duration {
+        plain_wait(self, 1)
+    }
+
+    /// The one that is repeated.
+    pub fn last_wait(&self) -> Duration {
+        plain_wait(self, u32::MAX)
+    }
 }
 
 /// What becomes of a recipient after a failure that may pass.

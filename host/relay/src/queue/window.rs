@@ -138,6 +138,11 @@ impl<M: Copy + Eq + Hash, P: Clone> Window<M, P> {
         None
     }
 
+    /// Whether there may be something to work on.
+    pub fn has_more(&self) -> bool {
+        !self.ready.is_empty() || !self.turn.is_empty()
+    }
+
     /// The outcome of an active recipient is durable, or it was given back undone.
     pub fn release(&mut self, message: M, number: u32, domain: &Arc<str>) {
         if !self.leased.remove(&(message, number)) {

@@ -1,0 +1,236 @@
+//! Taking a message, from wherever it came: `on-data`, `on-copy`, the relay's own fields, the commit.
+//!
+//! When [`take`] returns Ok the message is durable (or was dropped, as a plugin decided), and the peer may be told.
+
+mod copies;
+mod tell;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use baton_hooks::{CallRecord, Sitting, Verdict};
+use baton_message::{EditSet, Message};
+use baton_smtp::{EnhancedStatus, Envelope, Mailbox, Reply};
+use baton_spool::{EntryState, MessageId, NewEntry, NewMessage, Origin, PluginVersion};
+use bytes::Bytes;
+
+use self::copies::Copy;
+use super::Shared;
+use super::refusal::Refusal;
+use super::stamp::{self, Stamp};
+use crate::clock::{self, Timestamp};
+use crate::event::Source;
+use crate::meta::{Meta, Notes};
+
+/// A message that has arrived, with all that is known of it.
+pub struct Arrival {
+    pub id: MessageId,
+    pub envelope: Envelope,
+    pub body: Bytes,
+    pub origin: Origin,
+    /// "ESMTPS", "HTTP" and the like, for the Received field.
+    pub protocol: &'static str,
+    pub source: Source,
+    pub session: Option<Arc<str>>,
+    /// From somebody who may send to the world: what such a client forgot is added (RFC 6409 8).
+    pub is_submission: bool,
+    /// How many messages begot each other by plugins' `submit` before this one.
+    pub hops: u8,
+    /// Hook calls so far.
+    pub records: Vec<CallRecord>,
+    /// The plugin that said to drop it, at MAIL.
+    pub discarded_by: Option<String>,
+    /// The end of data.
+    pub began: Instant,
+}
+
+/// A message that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    pub id: MessageId,
+    /// It was dropped, as a plugin decided; nobody but the operator is told.
+    pub discarded: bool,
+}
+
+impl Taken {
+    /// What the peer is told.
+    pub fn reply(&self) -> Reply {
+        Reply::new(250, EnhancedStatus::new(2, 0, 0), &format!("OK queued as {}", self.id))
+    }
+}
+
+/// Asks the plugins, writes the relay's fields and makes the message durable.
+pub async fn take(
+    shared: &Shared,
+    sitting: &mut Sitting,
+    mut arrival: Arrival,
+) -> Result<Taken, Refusal> {
+    let received = clock::now();
+    if arrival.discarded_by.is_some() || arrival.envelope.recipients.is_empty() {
+        return discard(shared, arrival, received).await;
+    }
+    let message = Message::parse(arrival.body.clone());
+    let hops_seen = message.received_count();
+    if hops_seen > shared.config.limits.received_max {
+        let cause = format!("{hops_seen} Received fields");
+        let refusal = Refusal::new(554, (5, 4, 6), "Routing loop detected", cause);
+        return reject(shared, arrival, received, refusal).await;
+    }
+    let text_id: Arc<str> = arrival.id.to_string().into();
+    let _chain = shared.chains.begin(&text_id, arrival.hops);
+    sitting.set_message_id(text_id);
+    sitting.set_draft(EditSet::new(message, arrival.envelope.smtputf8()));
+    let verdict = sitting.on_data(&arrival.envelope).await;
+    arrival.records.append(&mut sitting.take_records());
+    let plugin = arrival.records.last().map(|record| record.plugin.to_string());
+    if let Some(refusal) = Refusal::of_verdict(&verdict, plugin.clone()) {
+        return reject(shared, arrival, received, refusal).await;
+    }
+    if verdict == Verdict::Discard {
+        arrival.discarded_by = plugin;
+        return discard(shared, arrival, received).await;
+    }
+    let copies = copies::make(sitting, &mut arrival.records, &arrival.envelope).await;
+    let copies = match copies {
+        Ok(copies) if copies.is_empty() => return discard(shared, arrival, received).await,
+        Ok(copies) => copies,
+        Err(refusal) => return reject(shared, arrival, received, refusal).await,
+    };
+    keep(shared, sitting, arrival, copies, received).await
+}
+
+async fn keep(
+    shared: &Shared,
+    sitting: &Sitting,
+    arrival: Arrival,
+    copies: Vec<Copy>,
+    received: Timestamp,
+) -> Result<Taken, Refusal> {
+    let id = arrival.id;
+    let date = received.rfc5322();
+    let plugins: Vec<PluginVersion> = sitting
+        .generation()
+        .digests()
+        .iter()
+        .map(|(name, digest)| PluginVersion { name: name.to_string(), digest: digest.to_string() })
+        .collect();
+    let (trace, calls) = tell::trace(&arrival.records, received);
+    let held = copies.iter().find_map(|copy| copy.held.clone());
+    let mut messages = Vec::with_capacity(copies.len());
+    let mut subject = None;
+    for (nth, copy) in copies.into_iter().enumerate() {
+        let own_id = if nth == 0 { id } else { shared.store.new_id() };
+        let message =
+            new_message(shared, &arrival, copy, own_id, received, &date, &plugins, trace.clone());
+        if nth == 0 {
+            subject = message.subject.clone();
+        }
+        messages.push(message);
+    }
+    let bytes = messages.first().map_or(0, |message| message.body_bytes() as usize);
+    if let Err(error) = shared.store.accept(messages, Vec::new()).await {
+        let refusal = Refusal::of_store(&error);
+        tell::calls(shared, &arrival, calls);
+        return Err(refusal);
+    }
+    tell::calls(shared, &arrival, calls);
+    tell::accepted(shared, arrival, bytes, subject, held);
+    Ok(Taken { id, discarded: false })
+}
+
+#[allow(clippy::too_many_arguments)]
+fn new_message(
+    shared: &Shared,
+    arrival: &Arrival,
+    copy: Copy,
+    id: MessageId,
+    received: Timestamp,
+    date: &str,
+    plugins: &[PluginVersion],
+    trace: Bytes,
+) -> NewMessage {
+    let header = copy.draft.message().header_section();
+    let only = match copy.recipients.as_slice() {
+        [only] => Some(only.recipient.address.to_string()),
+        _ => None,
+    };
+    let hostname = shared.hostname.as_str();
+    let text_id = id.to_string();
+    let mut top = stamp::received(&Stamp {
+        helo: arrival.origin.helo.as_deref(),
+        peer_name: arrival.origin.peer_name.as_deref(),
+        peer: arrival.origin.peer,
+        hostname,
+        protocol: arrival.protocol,
+        tls: arrival.origin.tls.as_deref(),
+        id: &text_id,
+        recipient: only.as_deref(),
+        date,
+    });
+    if arrival.is_submission {
+        top.push_str(&stamp::missing_fields(header, &text_id, hostname, date));
+    }
+    if stamp::needs_separator(header) {
+        top.push_str("\r\n");
+    }
+    let needs_utf8 = arrival.envelope.smtputf8() && !header.is_ascii();
+    let mut body = vec![Bytes::from(top)];
+    body.extend_from_slice(copy.draft.render(&[]).segments());
+    let due = match &copy.held {
+        Some(why) => EntryState::Held(why.clone()),
+        None => EntryState::Due(received.as_millis()),
+    };
+    NewMessage {
+        id,
+        received_ms: received.as_millis(),
+        sender: arrival.envelope.sender.clone(),
+        parameters: arrival.envelope.parameters.clone(),
+        recipients: copy
+            .recipients
+            .into_iter()
+            .map(|one| NewEntry {
+                recipient: one.recipient,
+                state: if one.refused.is_some() {
+                    EntryState::Due(received.as_millis())
+                } else {
+                    due.clone()
+                },
+                notes: Notes { refused: one.refused, ..Notes::default() }.encode(),
+            })
+            .collect(),
+        origin: arrival.origin.clone(),
+        tags: copy.tags.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+        plugins: plugins.to_vec(),
+        subject: copy.draft.header("Subject"),
+        meta: Meta { needs_utf8, hops: arrival.hops }.encode(),
+        body,
+        trace,
+    }
+}
+
+/// 250, and nothing is kept but a line for the operator.
+async fn discard(
+    shared: &Shared,
+    arrival: Arrival,
+    received: Timestamp,
+) -> Result<Taken, Refusal> {
+    let id = arrival.id;
+    tell::gone(shared, &arrival, received, baton_spool::MessageState::Discarded).await;
+    tell::discarded(shared, &arrival);
+    Ok(Taken { id, discarded: true })
+}
+
+async fn reject(
+    shared: &Shared,
+    arrival: Arrival,
+    received: Timestamp,
+    refusal: Refusal,
+) -> Result<Taken, Refusal> {
+    tell::gone(shared, &arrival, received, baton_spool::MessageState::Rejected).await;
+    Err(refusal)
+}
+
+/// Addresses as text.
+fn texts<'a>(mailboxes: impl IntoIterator<Item = &'a Mailbox>) -> Vec<String> {
+    mailboxes.into_iter().map(Mailbox::to_string).collect()
+}

@@ -1,0 +1,437 @@
+//! The end of an attempt: plugins are asked what the replies mean, and every outcome with all that follows from it (next
+//! time, bounce, suppression, inbox, history) becomes durable in one transaction.
+
+mod advice;
+mod tell;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_hooks::{
+    Attempt, BounceVerdict, CallRecord, Hook, RemoteReply, Report, ReportKind, Sitting, Stage, Translation,
+};
+use baton_message::report::Action;
+use baton_smtp::EnhancedStatus;
+use baton_spool::{
+    Entry, InboxMessage, LastReply, Message, NewMessage, Outcome, Settle, Suppression,
+};
+use bytes::Bytes;
+
+use super::attempt::Tried;
+use super::bounce::{self, Told};
+use super::fate::{self, Fate};
+use super::plan::SiteKey;
+use super::router::attempt_of;
+use super::schedule::{self, Next};
+use super::{Job, JobEntry, Queue};
+use crate::clock::{self, Timestamp};
+use crate::event::Event;
+use crate::limits;
+use crate::meta::Notes;
+use crate::outbound::Reported;
+use crate::store::Body;
+
+/// What one recipient's attempt came to.
+struct Concluded {
+    outcome: Outcome,
+    /// "delivered", "deferred", "bounced" or "expired".
+    word: &'static str,
+    reported: Reported,
+    translation: Option<(String, Translation)>,
+    next: Option<Timestamp>,
+    /// What the sender is told, if anything.
+    tell: Option<Action>,
+    number: u32,
+}
+
+/// Asks plugins, if there are any to ask, and keeps what is recorded of it.
+struct Asker {
+    sitting: Option<Sitting>,
+    records: Vec<CallRecord>,
+}
+
+/// Concludes an attempt.
+pub(super) async fn run(
+    queue: &Queue,
+    key: &Arc<SiteKey>,
+    mut job: Job,
+    body: &[Bytes],
+    tried: Tried,
+) {
+    let now = clock::now();
+    let mut asker = Asker { sitting: job.sitting.take(), records: Vec::new() };
+    let mut concluded = Vec::with_capacity(job.entries.len());
+    for (one, reported) in job.entries.iter().zip(&tried.reports) {
+        let attempt = Attempt {
+            site: key.site().into(),
+            host: tried.host.clone(),
+            egress: key.egress.clone(),
+            ..attempt_of(&job.message, &one.entry)
+        };
+        let passes_on = tried.passes_on_notify;
+        let end = one_recipient(queue, &mut asker, &one.entry, &attempt, reported, now, passes_on);
+        concluded.push(end.await);
+    }
+    let advised = advice::gather(&concluded);
+    let mut settle = Settle::new(job.message.id, now.as_millis());
+    for (one, end) in job.entries.iter().zip(&concluded) {
+        settle.outcomes.push((one.entry.id.recipient, end.outcome.clone()));
+        settle.suppress.extend(suppression(&job.message, &one.entry, end, now));
+    }
+    settle.inbox.extend(captured(queue, &job, body, &tried, now));
+    let notifications = notifications(queue, &job, body, &concluded, &tried, now);
+    settle.accept = notifications.iter().map(|(_, message)| message.clone()).collect();
+    asker.collect();
+    let records = asker.records;
+    settle.log = vec![tell::log(key, &job, &concluded, &tried, &records, now)];
+    let ids: Vec<(Action, String)> =
+        notifications.iter().map(|(action, message)| (*action, message.id.to_string())).collect();
+    if !make_durable(queue, &job, settle).await {
+        return;
+    }
+    advice::follow(queue, key, &concluded, &tried, advised);
+    tell::all(queue, key, &job, &concluded, &tried, &records, &ids, now);
+    queue.release(job.message.id, &job.entries);
+}
+
+/// Everything or nothing. What could not be made durable has not happened: it is tried again.
+async fn make_durable(queue: &Queue, job: &Job, settle: Settle) -> bool {
+    match queue.shared.parts.store.settle(settle).await {
+        Ok(()) => true,
+        // An operator removed it meanwhile.
+        Err(crate::store::StoreError::Refused(
+            baton_spool::Refusal::NoMessage(_) | baton_spool::Refusal::NoEntry(_),
+        )) => {
+            queue.release(job.message.id, &job.entries);
+            false
+        }
+        Err(error) => {
+            let error = error.to_string();
+            queue.shared.parts.bus.emit(Event::Trouble { place: "settle", error });
+            // A disk that failed a moment ago fails again: nobody is served by a thousand copies meanwhile.
+            tokio::time::sleep(limits::SETTLE_TROUBLE_REST).await;
+            queue.give_back(job.message.id, &job.entries);
+            false
+        }
+    }
+}
+
+/// Asks the plugins about one recipient's reply and decides what becomes of it.
+async fn one_recipient(
+    queue: &Queue,
+    asker: &mut Asker,
+    entry: &Entry,
+    attempt: &Attempt,
+    reported: &Reported,
+    now: Timestamp,
+    passes_on_notify: bool,
+) -> Concluded {
+    let translation = asker.translate(attempt, reported).await;
+    let fate = fate::of(reported, translation.as_ref().map(|(_, translation)| translation));
+    let notes = Notes::decode(&entry.notes);
+    let mut end = Concluded {
+        outcome: Outcome::Delivered,
+        word: "delivered",
+        reported: reported.clone(),
+        translation,
+        next: None,
+        tell: None,
+        number: attempt.number,
+    };
+    match fate {
+        Fate::Delivered => {
+            if let Some(sitting) = &mut asker.sitting
+                && sitting.generation().exports(Hook::Delivered)
+            {
+                sitting.on_delivered(attempt, &reported.reply).await;
+            }
+            let wanted = entry.recipient.notify().is_some_and(|notify| notify.success);
+            end.tell = (wanted && !passes_on_notify).then_some(Action::Relayed);
+        }
+        Fate::Fail => {
+            end.word = "bounced";
+            fail(asker, entry, attempt, &mut end).await;
+        }
+        Fate::Retry(advised) => {
+            let policy = &queue.shared.policy;
+            let chance = rand::random();
+            match schedule::after_failure(policy, attempt.number, attempt.age, advised, chance) {
+                Next::Retry(wait) => defer(queue, entry, attempt, notes, wait, now, &mut end),
+                Next::Expire => {
+                    end.word = "expired";
+                    fail(asker, entry, attempt, &mut end).await;
+                }
+            }
+        }
+    }
+    end
+}
+
+impl Asker {
+    /// The words of the plugin that knows what the reply means, and its name.
+    async fn translate(
+        &mut self,
+        attempt: &Attempt,
+        reported: &Reported,
+    ) -> Option<(String, Translation)> {
+        let sitting = self.sitting.as_mut().filter(|_| !reported.is_success())?;
+        if !sitting.generation().exports(Hook::Reply) {
+            return None;
+        }
+        let translation = sitting.on_reply(attempt, reported.stage, &reported.reply).await;
+        self.collect();
+        let plugin = self.records.last().map(|record| record.plugin.to_string());
+        Some((plugin.unwrap_or_default(), translation?))
+    }
+
+    fn collect(&mut self) {
+        if let Some(sitting) = &mut self.sitting {
+            self.records.append(&mut sitting.take_records());
+        }
+    }
+}
+
+async fn fail(
+    asker: &mut Asker,
+    entry: &Entry,
+    attempt: &Attempt,
+    end: &mut Concluded,
+) {
+    end.outcome = Outcome::Failed;
+    let report = Report {
+        recipient: Some(entry.recipient.address.to_string()),
+        original_recipient: entry.recipient.orcpt().map(|orcpt| orcpt.address),
+        reply: Some(end.reported.reply.clone()),
+        remote_host: attempt.host.as_deref().map(str::to_owned),
+        translation: end.translation.as_ref().map(|(_, translation)| translation.clone()),
+        ..Report::new(ReportKind::Bounce)
+    };
+    let verdict = match &mut asker.sitting {
+        Some(sitting) => sitting.on_bounce(attempt, &report).await,
+        None => BounceVerdict::Notify,
+    };
+    let wanted = entry.recipient.notify().is_none_or(|notify| notify.failure);
+    end.tell = (verdict == BounceVerdict::Notify && wanted).then_some(Action::Failed);
+}
+
+fn defer(
+    queue: &Queue,
+    entry: &Entry,
+    attempt: &Attempt,
+    mut notes: Notes,
+    wait: Duration,
+    now: Timestamp,
+    end: &mut Concluded,
+) {
+    end.word = "deferred";
+    let next = now.plus(wait);
+    end.next = Some(next);
+    let wanted = entry.recipient.notify().is_none_or(|notify| notify.delay);
+    if wanted && schedule::warning_is_due(&queue.shared.policy, attempt.age, notes.warned) {
+        notes.warned = true;
+        end.tell = Some(Action::Delayed);
+    }
+    if let Some((_, translation)) = &end.translation
+        && translation.advice == baton_hooks::Advice::RotateEgress
+    {
+        notes.avoid = attempt.egress.as_deref().map(str::to_owned);
+    }
+    let notes = notes.encode();
+    end.outcome = Outcome::Deferred {
+        due_ms: next.as_millis(),
+        attempts: attempt.number,
+        last: last_reply(&end.reported, attempt.host.as_deref(), now),
+        notes: (notes != entry.notes).then_some(notes),
+    };
+}
+
+fn last_reply(reported: &Reported, host: Option<&str>, now: Timestamp) -> LastReply {
+    LastReply {
+        at_ms: now.as_millis(),
+        code: reported.reply.code,
+        status: reported.reply.status.map(|status| status.to_string()).unwrap_or_default(),
+        text: reported.reply.text.to_string(),
+        host: host.map(str::to_owned),
+    }
+}
+
+/// What the reply tells about later mail to the same address.
+fn suppression(
+    message: &Message,
+    entry: &Entry,
+    end: &Concluded,
+    now: Timestamp,
+) -> Option<Suppression> {
+    let (plugin, translation) = end.translation.as_ref()?;
+    if translation.advice != baton_hooks::Advice::Suppress {
+        return None;
+    }
+    Some(Suppression {
+        account: message.origin.account.clone(),
+        address: entry.recipient.address.clone(),
+        reason: format!("{}: {}", translation.reason, end.reported),
+        source: plugin.clone(),
+        created_ms: now.as_millis(),
+        expires_ms: None,
+    })
+}
+
+/// The message as the inbox keeps it. It has the message's own name where it arrives there whole and for the first time.
+fn captured(
+    queue: &Queue,
+    job: &Job,
+    body: &[Bytes],
+    tried: &Tried,
+    now: Timestamp,
+) -> Option<InboxMessage> {
+    if tried.captured.is_empty() {
+        return None;
+    }
+    let whole = tried.captured.len() == job.message.recipients_total as usize;
+    let id = if whole { job.message.id } else { queue.shared.parts.store.new_id() };
+    let recipients = tried.captured.iter().map(|&nth| &job.entries[nth].entry.recipient.address);
+    let meta = serde_json::json!({ "message": job.message.id.to_string() });
+    Some(InboxMessage {
+        id,
+        received_ms: now.as_millis(),
+        sender: job.message.sender.clone(),
+        recipients: recipients.cloned().collect(),
+        subject: job.message.subject.clone(),
+        meta: meta.to_string().into(),
+        raw: body.to_vec(),
+        raw_bytes: job.message.body_bytes,
+    })
+}
+
+/// One notification for each kind of news, to all recipients it holds for.
+fn notifications(
+    queue: &Queue,
+    job: &Job,
+    body: &[Bytes],
+    concluded: &[Concluded],
+    tried: &Tried,
+    now: Timestamp,
+) -> Vec<(Action, NewMessage)> {
+    let Some(sender) = job.message.sender.mailbox() else { return Vec::new() };
+    let mut made = Vec::new();
+    for action in [Action::Failed, Action::Delayed, Action::Relayed] {
+        let told: Vec<Told<'_>> = job
+            .entries
+            .iter()
+            .zip(concluded)
+            .filter(|(_, end)| end.tell == Some(action))
+            .map(|(one, end)| Told {
+                entry: &one.entry,
+                reported: &end.reported,
+                explanation: end.translation.as_ref().map(|(_, t)| t.explanation.as_str()),
+                host: tried.host.as_deref(),
+                expired: end.word == "expired",
+            })
+            .collect();
+        if told.is_empty() {
+            continue;
+        }
+        match bounce::make(queue, &job.message, sender, body, action, &told, now) {
+            Ok(message) => made.push((action, message)),
+            Err(error) => {
+                queue.shared.parts.bus.emit(Event::Trouble { place: "bounce", error });
+            }
+        }
+    }
+    made
+}
+
+/// A recipient that fails without an attempt: suppressed, or refused by a plugin for its copy alone.
+pub(super) async fn refused(
+    queue: &Queue,
+    message: &Arc<Message>,
+    body: Option<Arc<Body>>,
+    one: JobEntry,
+    reported: Reported,
+) {
+    let key = Arc::new(SiteKey::nowhere(one.entry.recipient.address.domain()));
+    let job = Job { message: message.clone(), body, entries: vec![one], priority: 0, sitting: None };
+    let id = message.id;
+    let bytes = match &job.body {
+        Some(body) => body.pieces.clone(),
+        None => match queue.shared.parts.store.read(move |s| s.body(id)).await {
+            Ok(Some(body)) => vec![body],
+            // The bounce then has nothing to give back but what is known without it.
+            Ok(None) | Err(_) => Vec::new(),
+        },
+    };
+    let tried = Tried::without_connection(vec![reported]);
+    run(queue, &key, job, &bytes, tried).await;
+}
+
+/// Puts recipients off without an attempt, for so long.
+pub(super) async fn wait(
+    queue: &Queue,
+    message: &Arc<Message>,
+    entries: Vec<JobEntry>,
+    reported: Reported,
+    wait: Duration,
+) {
+    let now = clock::now();
+    let due = now.plus(wait.mul_f64(1.0 + limits::WAIT_SPREAD * rand::random::<f64>()));
+    let mut settle = Settle::new(message.id, now.as_millis());
+    for one in &entries {
+        let outcome = Outcome::Deferred {
+            due_ms: due.as_millis(),
+            attempts: one.entry.attempts,
+            last: last_reply(&reported, None, now),
+            notes: None,
+        };
+        settle.outcomes.push((one.entry.id.recipient, outcome));
+    }
+    let job = Job { message: message.clone(), body: None, entries, priority: 0, sitting: None };
+    if make_durable(queue, &job, settle).await {
+        for one in &job.entries {
+            queue.shared.parts.bus.emit(Event::Deferred {
+                message: message.id.to_string(),
+                recipient: one.entry.recipient.address.to_string(),
+                site: one.domain.to_string(),
+                host: None,
+                stage: crate::outbound::stage_name(reported.stage).to_owned(),
+                reply: reported.to_string(),
+                translation: None,
+                attempt: one.entry.attempts,
+                next: due.since(now),
+            });
+        }
+        queue.release(job.message.id, &job.entries);
+    }
+}
+
+/// Puts a job off because its site is left alone. Those whose time is over have their attempt all the same: it decides.
+pub(super) async fn put_off(queue: &Queue, key: &Arc<SiteKey>, job: Job, why: &str) {
+    let text = format!("the site is left alone for a while: {why}");
+    let reported = Reported {
+        stage: Stage::Connect,
+        reply: RemoteReply::failure(EnhancedStatus::new(4, 4, 1), text),
+    };
+    let now = clock::now();
+    let age = now.since(Timestamp::from_millis(job.message.received_ms));
+    if age >= queue.shared.policy.lifetime {
+        let count = job.entries.len();
+        let id = job.message.id;
+        let body = match &job.body {
+            Some(body) => body.pieces.clone(),
+            None => match queue.shared.parts.store.read(move |s| s.body(id)).await {
+                Ok(body) => body.into_iter().collect(),
+                Err(_) => Vec::new(),
+            },
+        };
+        let tried = Tried::without_connection(vec![reported; count]);
+        return Box::pin(run(queue, key, job, &body, tried)).await;
+    }
+    let remaining = {
+        let now = queue.now_ms();
+        let mut state = queue.lock();
+        let rest = state.sites.get_mut(key).and_then(|site| site.queue.rested(now).cloned());
+        rest.map_or(Duration::ZERO, |rest| Duration::from_millis(rest.until_ms.saturating_sub(now)))
+    };
+    let remaining = remaining.max(limits::SCAN_REST).min(queue.shared.policy.lifetime - age);
+    let Job { message, entries, .. } = job;
+    wait(queue, &message, entries, reported, remaining).await;
+}

@@ -1,0 +1,161 @@
+//! What is told of an attempt: events, and the piece of the message's log.
+
+use std::sync::Arc;
+
+use baton_hooks::CallRecord;
+use baton_message::report::Action;
+use bytes::Bytes;
+
+use super::Concluded;
+use crate::clock::Timestamp;
+use crate::event::Event;
+use crate::event::trace::{self, Step};
+use crate::history;
+use crate::outbound::stage_name;
+use crate::queue::attempt::Tried;
+use crate::queue::plan::SiteKey;
+use crate::queue::{Job, Queue};
+
+/// The attempt and the hook calls of it, for the history.
+pub(super) fn log(
+    key: &SiteKey,
+    job: &Job,
+    concluded: &[Concluded],
+    tried: &Tried,
+    records: &[CallRecord],
+    now: Timestamp,
+) -> Bytes {
+    let at = now.as_millis();
+    let mut steps: Vec<Step> = records
+        .iter()
+        .map(|record| Step::Hook { at, call: history::hook_call(record, None) })
+        .collect();
+    let outcomes = job.entries.iter().zip(concluded).map(|(one, end)| {
+        history::outcome(
+            one.entry.recipient.address.to_string(),
+            end.word,
+            &end.reported,
+            shown(end),
+            end.next.map(Timestamp::as_millis),
+        )
+    });
+    steps.push(Step::Attempt {
+        at,
+        number: concluded.first().map_or(1, |end| end.number),
+        site: key.site(),
+        host: tried.host.as_deref().map(str::to_owned),
+        address: tried.address.map(|address| address.to_string()),
+        egress: key.egress.as_deref().map(str::to_owned),
+        tls: tried.tls.as_deref().map(str::to_owned),
+        microseconds: u64::try_from(tried.took.as_micros()).unwrap_or(u64::MAX),
+        outcomes: outcomes.collect(),
+    });
+    history::piece(&steps)
+}
+
+fn shown(end: &Concluded) -> Option<trace::Translation> {
+    let (plugin, translation) = end.translation.as_ref()?;
+    Some(history::translation(plugin, translation))
+}
+
+/// Tells of the attempt, of each hook call and of each outcome.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn all(
+    queue: &Queue,
+    key: &Arc<SiteKey>,
+    job: &Job,
+    concluded: &[Concluded],
+    tried: &Tried,
+    records: &[CallRecord],
+    notifications: &[(Action, String)],
+    now: Timestamp,
+) {
+    let bus = &queue.shared.parts.bus;
+    let message = job.message.id.to_string();
+    for record in records {
+        history::tell(bus, record, Some(&message), None);
+    }
+    bus.emit(Event::Attempt {
+        message: message.clone(),
+        number: concluded.first().map_or(1, |end| end.number),
+        site: key.site(),
+        host: tried.host.as_deref().map(str::to_owned),
+        address: tried.address,
+        egress: key.egress.as_deref().map(str::to_owned),
+        tls: tried.tls.as_deref().map(str::to_owned),
+        recipients: job.entries.len(),
+        bytes: job.message.body_bytes as usize,
+        took: tried.took,
+    });
+    for (one, end) in job.entries.iter().zip(concluded) {
+        let recipient = one.entry.recipient.address.to_string();
+        if let Some((plugin, translation)) = &end.translation
+            && translation.advice == baton_hooks::Advice::Suppress
+        {
+            let why = format!("{plugin}: {}", translation.reason);
+            bus.emit(Event::SuppressionAdded { recipient: recipient.clone(), why });
+        }
+        let id = end.tell.and_then(|action| {
+            notifications.iter().find(|(known, _)| *known == action).map(|(_, id)| id.clone())
+        });
+        if let (Some(Action::Delayed), Some(notification)) = (end.tell, id.clone()) {
+            let (message, recipient) = (message.clone(), recipient.clone());
+            bus.emit(Event::DelayNotified { message, recipient, notification });
+        }
+        bus.emit(outcome(key, job, tried, end, &message, recipient, id, now));
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn outcome(
+    key: &SiteKey,
+    job: &Job,
+    tried: &Tried,
+    end: &Concluded,
+    message: &str,
+    recipient: String,
+    notification: Option<String>,
+    now: Timestamp,
+) -> Event {
+    let message = message.to_owned();
+    let site = key.site();
+    let host = tried.host.as_deref().map(str::to_owned);
+    let stage = stage_name(end.reported.stage).to_owned();
+    let reply = end.reported.to_string();
+    let attempt = end.number;
+    let translation = shown(end);
+    match end.word {
+        "delivered" => Event::Delivered {
+            message,
+            recipient,
+            site,
+            host,
+            reply,
+            attempt,
+            age: now.since(Timestamp::from_millis(job.message.received_ms)),
+        },
+        "deferred" => Event::Deferred {
+            message,
+            recipient,
+            site,
+            host,
+            stage,
+            reply,
+            translation,
+            attempt,
+            next: end.next.map(|next| next.since(now)).unwrap_or_default(),
+        },
+        "expired" => Event::Expired { message, recipient, site, reply, attempt, notification },
+        _ => Event::Bounced {
+            message,
+            recipient,
+            site,
+            host,
+            stage,
+            reply,
+            translation,
+            attempt,
+            notification,
+        },
+    }
+}

@@ -1,0 +1,213 @@
+//! From the window to a site's queue: the message is loaded, plugins say where it goes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_hooks::{Attempt, Hook, RemoteReply, Route, RouteVerdict, Sitting, Stage};
+use baton_smtp::EnhancedStatus;
+use baton_spool::{Entry, EntryId, EntryState, Message, MessageId};
+
+use super::plan::{self, Plan};
+use super::window::Group;
+use super::{Job, JobEntry, Payload, Queue, conclude, intake};
+use crate::clock;
+use crate::event::Event;
+use crate::limits;
+use crate::meta::Notes;
+use crate::outbound::Reported;
+use crate::store::{Body, StoreError};
+
+/// Routes what the window hands out until the queue stops.
+pub(super) async fn run(queue: Queue) {
+    while !queue.shared.stop.is_cancelled() {
+        match queue.next_group() {
+            Some((group, more)) => {
+                if more {
+                    queue.shared.work.notify_one();
+                }
+                route(&queue, group).await;
+            }
+            None => tokio::select! {
+                () = queue.shared.work.notified() => {}
+                () = queue.shared.stop.cancelled() => {}
+            },
+        }
+    }
+}
+
+/// A message with those of its recipients that are due, as the spool has them.
+struct Loaded {
+    message: Arc<Message>,
+    body: Option<Arc<Body>>,
+    entries: Vec<JobEntry>,
+}
+
+async fn route(queue: &Queue, group: Group<MessageId, Payload>) {
+    let Some(Loaded { message, body, entries }) = load(queue, group).await else { return };
+    let generation = queue.shared.parts.plugins.generation();
+    let asks = [Hook::Route, Hook::Reply, Hook::Delivered, Hook::Bounce];
+    let mut sitting = generation.exports_any(&asks).then(|| sitting_for(&message, generation.clone()));
+    let mut routed: Vec<(Plan, Vec<JobEntry>)> = Vec::new();
+    for one in entries {
+        let notes = Notes::decode(&one.entry.notes);
+        if let Some(reported) = stopped(queue, &message, &one.entry, &notes) {
+            conclude::refused(queue, &message, body.clone(), one, reported).await;
+            continue;
+        }
+        let route = match &mut sitting {
+            Some(sitting) if generation.exports(Hook::Route) => {
+                match sitting.on_route(&attempt_of(&message, &one.entry)).await {
+                    RouteVerdict::Default => Route::default(),
+                    RouteVerdict::Route(route) => route,
+                    RouteVerdict::Defer => {
+                        wait(queue, &message, one, "no route could be decided").await;
+                        continue;
+                    }
+                }
+            }
+            _ => Route::default(),
+        };
+        let domain = one.entry.recipient.address.domain();
+        let avoid = notes.avoid.as_deref();
+        let planned = plan::plan(&queue.shared.parts.config, &route, domain, avoid, rand::random());
+        match planned {
+            Ok(plan) => match routed.iter_mut().find(|(known, _)| known.key == plan.key) {
+                Some((_, entries)) => entries.push(one),
+                None => routed.push((plan, vec![one])),
+            },
+            Err(error) => {
+                let place = "routing";
+                queue.shared.parts.bus.emit(Event::Trouble { place, error: error.to_string() });
+                wait(queue, &message, one, "the route is not configured").await;
+            }
+        }
+    }
+    if let Some(sitting) = &mut sitting {
+        sitting.park();
+    }
+    for (plan, entries) in routed {
+        let priority = plan.priority;
+        // The first job has the sitting that was asked; others, which are rare, make their own.
+        let sitting = match sitting.take() {
+            Some(sitting) => Some(sitting),
+            None if generation.exports_any(&asks) => Some(sitting_for(&message, generation.clone())),
+            None => None,
+        };
+        let job = Job { message: message.clone(), body: body.clone(), entries, priority, sitting };
+        queue.enqueue(plan, job);
+    }
+}
+
+/// A sitting for hooks about this message.
+fn sitting_for(message: &Message, generation: Arc<baton_hooks::Generation>) -> Sitting {
+    let mut sitting = Sitting::new(generation);
+    sitting.set_message_id(message.id.to_string().into());
+    sitting.set_account(message.origin.account.as_deref().map(Arc::from));
+    let tags = message.tags.iter().map(|(k, v)| (Arc::from(k.as_str()), Arc::from(v.as_str())));
+    sitting.set_tags(tags.collect());
+    sitting
+}
+
+/// What plugins are told of an attempt before a host is chosen.
+pub(super) fn attempt_of(message: &Message, entry: &Entry) -> Attempt {
+    let now = clock::now();
+    Attempt {
+        message: message.id.to_string().into(),
+        sender: message.sender.clone(),
+        account: message.origin.account.as_deref().map(Arc::from),
+        recipient: entry.recipient.address.clone(),
+        site: entry.recipient.address.domain().as_str().into(),
+        host: None,
+        egress: None,
+        number: entry.attempts + 1,
+        age: now.since(clock::Timestamp::from_millis(message.received_ms)),
+    }
+}
+
+/// Why there will be no attempt at all, if so: a plugin refused this copy, or the address is suppressed.
+fn stopped(queue: &Queue, message: &Message, entry: &Entry, notes: &Notes) -> Option<Reported> {
+    if let Some(reply) = &notes.refused {
+        return Some(Reported { stage: Stage::Data, reply: RemoteReply::from(reply) });
+    }
+    let account = message.origin.account.as_deref();
+    let now = clock::now().as_millis();
+    let snapshot = queue.shared.parts.store.snapshot().ok()?;
+    let row = snapshot.suppressed(account, &entry.recipient.address, now).ok()??;
+    queue.shared.parts.bus.emit(Event::Suppressed {
+        message: message.id.to_string(),
+        recipient: entry.recipient.address.to_string(),
+        why: row.reason.clone(),
+    });
+    let text = format!("the address is on the suppression list: {}", row.reason);
+    Some(Reported::without_reply(Stage::RcptTo, EnhancedStatus::new(5, 7, 1), text))
+}
+
+async fn wait(queue: &Queue, message: &Arc<Message>, one: JobEntry, why: &str) {
+    let reported = Reported::without_reply(Stage::Dns, EnhancedStatus::new(4, 3, 5), why);
+    conclude::wait(queue, message, vec![one], reported, limits::ROUTE_TROUBLE_REST).await;
+}
+
+/// What the window handed out, as far as it still waits.
+async fn load(queue: &Queue, group: Group<MessageId, Payload>) -> Option<Loaded> {
+    let Group { message: id, payload, recipients } = group;
+    if let Some(fresh) = payload {
+        let mut entries = Vec::with_capacity(recipients.len());
+        for (number, domain) in recipients {
+            let entry = fresh.entries.iter().find(|entry| entry.id.recipient == number)?;
+            entries.push(JobEntry { entry: entry.clone(), domain });
+        }
+        return Some(Loaded { message: fresh.message.clone(), body: fresh.body.clone(), entries });
+    }
+    match look_up(queue, id, &recipients) {
+        Ok(found) => {
+            for (number, domain) in &recipients {
+                let kept = found.as_ref().is_some_and(|found| {
+                    found.entries.iter().any(|one| one.entry.id.recipient == *number)
+                });
+                if !kept {
+                    queue.lock().window.release(id, *number, domain);
+                }
+            }
+            found
+        }
+        Err(error) => {
+            if let StoreError::Broken(cause) = &error
+                && let baton_spool::Error::Unreadable { reason, .. } = &**cause
+            {
+                intake::set_aside(queue, id, reason.clone()).await;
+            } else {
+                let error = error.to_string();
+                queue.shared.parts.bus.emit(Event::Trouble { place: "queue", error });
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            let mut state = queue.lock();
+            for (number, domain) in &recipients {
+                state.window.release(id, *number, domain);
+            }
+            None
+        }
+    }
+}
+
+fn look_up(
+    queue: &Queue,
+    id: MessageId,
+    recipients: &[(u32, Arc<str>)],
+) -> Result<Option<Loaded>, StoreError> {
+    let snapshot = queue.shared.parts.store.snapshot()?;
+    let Some(message) = snapshot.message(id).map_err(StoreError::of)? else { return Ok(None) };
+    let now = clock::now().as_millis();
+    let mut entries = Vec::with_capacity(recipients.len());
+    for (number, domain) in recipients {
+        let found = snapshot.entry(EntryId::new(id, *number)).map_err(StoreError::of)?;
+        // Held, or put off by an operator since it was seen.
+        let due = |entry: &Entry| matches!(entry.state, EntryState::Due(at) if at <= now + 1000);
+        if let Some(entry) = found.filter(due) {
+            entries.push(JobEntry { entry, domain: domain.clone() });
+        }
+    }
+    if entries.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Loaded { message: Arc::new(message), body: None, entries }))
+}
