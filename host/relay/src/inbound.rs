@@ -4,12 +4,13 @@
 //! ends in the store; nothing here knows of queues or of sending.
 
 pub mod accept;
-mod auth;
-mod chain;
+pub mod auth;
+pub mod chain;
 mod connection;
 mod judge;
-mod refusal;
+pub mod refusal;
 mod stamp;
+pub mod submit;
 #[cfg(test)]
 mod tests;
 
@@ -37,7 +38,7 @@ pub struct Shared {
     pub config: Arc<Config>,
     pub hostname: Domain,
     pub store: Store,
-    pub plugins: Plugins,
+    pub plugins: Arc<Plugins>,
     pub resolver: Resolver,
     pub bus: Bus,
     pub auth: auth::Accounts,

@@ -85,3 +85,16 @@ pub const WAIT_SPREAD: f64 = 0.25;
 pub const SETTLE_TROUBLE_REST: Duration = Duration::from_secs(1);
 /// A larger message is not given back whole in a bounce, whatever its sender asked for.
 pub const RETURNED_BYTES_MAX: usize = 50 << 10;
+
+/// Messages that beget messages: how long the chain may be that plugins make by submitting.
+pub const SUBMIT_HOPS_MAX: u8 = 3;
+/// What a plugin's HTTP connection buffers of a head.
+pub const HTTP_BUFFER_BYTES_MAX: usize = 64 << 10;
+/// How often what plugins wrote into their key-value is made durable.
+pub const KV_FLUSH_EVERY: Duration = Duration::from_millis(500);
+/// How often rows whose time is over are removed, and how many of each table at a time.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Rows of each table in one sweep.
+pub const SWEEP_ROWS_MAX: u32 = 10_000;
+/// A recipient may be rewritten to so many others before the spool refuses the message.
+pub const REWRITES_MAX: usize = 10;

@@ -12,9 +12,9 @@ mod intake;
 pub mod plan;
 mod router;
 pub mod schedule;
-mod site;
+pub mod site;
 pub mod throttle;
-mod window;
+pub mod window;
 mod worker;
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ pub struct Queue {
 pub struct Parts {
     pub config: Arc<Config>,
     pub store: Store,
-    pub plugins: Plugins,
+    pub plugins: Arc<Plugins>,
     pub outbound: Outbound,
     pub bus: Bus,
 }
@@ -87,11 +87,15 @@ struct Site {
 }
 
 /// Recipients of one message that go the same way, together.
-struct Job {
+struct Parcel {
     message: Arc<Message>,
     body: Option<Arc<Body>>,
     entries: Vec<JobEntry>,
-    priority: u8,
+}
+
+/// A parcel that waits for a connection.
+struct Job {
+    parcel: Parcel,
     /// What `on-route` was asked in; further hooks of this attempt use it.
     sitting: Option<Sitting>,
 }
@@ -248,7 +252,7 @@ impl Queue {
         let (queue, key, why) = (self.clone(), key.clone(), why.to_owned());
         self.shared.tasks.spawn(async move {
             for job in jobs {
-                conclude::put_off(&queue, &key, job, &why).await;
+                conclude::put_off(&queue, &key, job.parcel, &why).await;
             }
         });
     }

@@ -47,9 +47,13 @@ pub struct Arrival {
 /// A message that was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
+    /// What the peer is told it is called.
     pub id: MessageId,
-    /// It was dropped, as a plugin decided; nobody but the operator is told.
-    pub discarded: bool,
+    /// In the spool: one, or several where recipients got copies of their own. None if it was dropped, as a plugin
+    /// decided, of which nobody but the operator is told.
+    pub ids: Vec<MessageId>,
+    /// Why it waits for an operator, if it does.
+    pub held: Option<String>,
 }
 
 impl Taken {
@@ -96,24 +100,27 @@ pub async fn take(
         Ok(copies) => copies,
         Err(refusal) => return reject(shared, arrival, received, refusal).await,
     };
-    keep(shared, sitting, arrival, copies, received).await
+    let plugins = versions(sitting);
+    keep(shared, plugins, arrival, copies, received).await
+}
+
+/// The set of plugins that takes the message (I7).
+fn versions(sitting: &Sitting) -> Vec<PluginVersion> {
+    let digests = sitting.generation().digests().iter();
+    digests
+        .map(|(name, digest)| PluginVersion { name: name.to_string(), digest: digest.to_string() })
+        .collect()
 }
 
 async fn keep(
     shared: &Shared,
-    sitting: &Sitting,
+    plugins: Vec<PluginVersion>,
     arrival: Arrival,
     copies: Vec<Copy>,
     received: Timestamp,
 ) -> Result<Taken, Refusal> {
     let id = arrival.id;
     let date = received.rfc5322();
-    let plugins: Vec<PluginVersion> = sitting
-        .generation()
-        .digests()
-        .iter()
-        .map(|(name, digest)| PluginVersion { name: name.to_string(), digest: digest.to_string() })
-        .collect();
     let (trace, calls) = tell::trace(&arrival.records, received);
     let held = copies.iter().find_map(|copy| copy.held.clone());
     let mut messages = Vec::with_capacity(copies.len());
@@ -127,6 +134,7 @@ async fn keep(
         }
         messages.push(message);
     }
+    let ids = messages.iter().map(|message| message.id).collect();
     let bytes = messages.first().map_or(0, |message| message.body_bytes() as usize);
     if let Err(error) = shared.store.accept(messages, Vec::new()).await {
         let refusal = Refusal::of_store(&error);
@@ -134,8 +142,8 @@ async fn keep(
         return Err(refusal);
     }
     tell::calls(shared, &arrival, calls);
-    tell::accepted(shared, arrival, bytes, subject, held);
-    Ok(Taken { id, discarded: false })
+    tell::accepted(shared, arrival, bytes, subject, held.clone());
+    Ok(Taken { id, ids, held })
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -217,7 +225,7 @@ async fn discard(
     let id = arrival.id;
     tell::gone(shared, &arrival, received, baton_spool::MessageState::Discarded).await;
     tell::discarded(shared, &arrival);
-    Ok(Taken { id, discarded: true })
+    Ok(Taken { id, ids: Vec::new(), held: None })
 }
 
 async fn reject(

@@ -10,7 +10,7 @@ use baton_smtp::EnhancedStatus;
 use bytes::Bytes;
 
 use super::plan::{self, Hop, SiteKey};
-use super::{Job, Queue, conclude, intake};
+use super::{Job, Parcel, Queue, conclude, intake};
 use crate::event::Event;
 use crate::meta::Meta;
 use crate::outbound::{self, Destination, Failure, Link, Reported, simulate};
@@ -88,59 +88,60 @@ impl Line {
 }
 
 /// Tries one job, and makes durable what came of it.
-pub(super) async fn run(queue: &Queue, key: &Arc<SiteKey>, line: &mut Line, mut job: Job) {
+pub(super) async fn run(queue: &Queue, key: &Arc<SiteKey>, line: &mut Line, job: Job) {
+    let Job { mut parcel, sitting } = job;
     let began = Instant::now();
-    let body = match body(queue, &mut job).await {
+    let body = match body(queue, &mut parcel).await {
         Some(body) => body,
         None => return,
     };
     let mut tried = match key.hop {
-        Hop::Inbox => capture(&job),
-        Hop::Next(_) => send(queue, line, &job, &body).await,
+        Hop::Inbox => capture(&parcel),
+        Hop::Next(_) => send(queue, line, &parcel, &body).await,
     };
     tried.took = began.elapsed();
-    conclude::run(queue, key, job, &body, tried).await;
+    conclude::run(queue, key, parcel, sitting, &body, tried).await;
 }
 
 /// The message's bytes: still in memory, or read back. Without them there is no attempt.
-async fn body(queue: &Queue, job: &mut Job) -> Option<Vec<Bytes>> {
-    if let Some(body) = &job.body {
+async fn body(queue: &Queue, parcel: &mut Parcel) -> Option<Vec<Bytes>> {
+    if let Some(body) = &parcel.body {
         return Some(body.pieces.clone());
     }
-    let id = job.message.id;
+    let id = parcel.message.id;
     match queue.shared.parts.store.read(move |snapshot| snapshot.body(id)).await {
         Ok(Some(body)) => Some(vec![body]),
         // Removed by an operator meanwhile.
         Ok(None) => {
-            queue.release(id, &job.entries);
+            queue.release(id, &parcel.entries);
             None
         }
         Err(StoreError::Broken(error)) => {
             if let baton_spool::Error::Unreadable { reason, .. } = &*error {
                 intake::set_aside(queue, id, reason.clone()).await;
-                queue.release(id, &job.entries);
+                queue.release(id, &parcel.entries);
             } else {
-                trouble(queue, job, &error.to_string()).await;
+                trouble(queue, parcel, &error.to_string()).await;
             }
             None
         }
         Err(error) => {
-            trouble(queue, job, &error.to_string()).await;
+            trouble(queue, parcel, &error.to_string()).await;
             None
         }
     }
 }
 
-async fn trouble(queue: &Queue, job: &Job, error: &str) {
+async fn trouble(queue: &Queue, parcel: &Parcel, error: &str) {
     queue.shared.parts.bus.emit(Event::Trouble { place: "queue", error: error.to_owned() });
     tokio::time::sleep(Duration::from_secs(1)).await;
-    queue.give_back(job.message.id, &job.entries);
+    queue.give_back(parcel.message.id, &parcel.entries);
 }
 
 /// The inbox takes everything but what asks for another reply.
-fn capture(job: &Job) -> Tried {
-    let mut tried = Tried::without_connection(Vec::with_capacity(job.entries.len()));
-    for (nth, one) in job.entries.iter().enumerate() {
+fn capture(parcel: &Parcel) -> Tried {
+    let mut tried = Tried::without_connection(Vec::with_capacity(parcel.entries.len()));
+    for (nth, one) in parcel.entries.iter().enumerate() {
         let report = simulate::reply_for(&one.entry.recipient.address).unwrap_or_else(|| {
             tried.captured.push(nth);
             Reported {
@@ -157,25 +158,25 @@ fn capture(job: &Job) -> Tried {
     tried
 }
 
-async fn send(queue: &Queue, line: &mut Line, job: &Job, body: &[Bytes]) -> Tried {
-    let mut tried = Tried::without_connection(Vec::with_capacity(job.entries.len()));
-    let mut rest = job.entries.as_slice();
+async fn send(queue: &Queue, line: &mut Line, parcel: &Parcel, body: &[Bytes]) -> Tried {
+    let mut tried = Tried::without_connection(Vec::with_capacity(parcel.entries.len()));
+    let mut rest = parcel.entries.as_slice();
     while !rest.is_empty() {
         let (link, mut reused) = match line.ready(queue).await {
             Ok(ready) => ready,
             Err(failure) => {
                 tried.unreachable = tried.reports.is_empty() && !failure.is_permanent();
-                tried.reports.resize(job.entries.len(), failure);
+                tried.reports.resize(parcel.entries.len(), failure);
                 return tried;
             }
         };
         let count = rest.len().min(recipients_max(queue, link));
         let transaction = Transaction {
-            sender: job.message.sender.clone(),
-            parameters: job.message.parameters.clone(),
+            sender: parcel.message.sender.clone(),
+            parameters: parcel.message.parameters.clone(),
             recipients: rest[..count].iter().map(|one| one.entry.recipient.clone()).collect(),
             message: body.to_vec(),
-            needs_utf8: Meta::decode(&job.message.meta).needs_utf8,
+            needs_utf8: Meta::decode(&parcel.message.meta).needs_utf8,
         };
         let mut delivery = link.deliver(transaction.clone()).await;
         // The host closed the connection while it was idle: that was no attempt.
@@ -185,7 +186,7 @@ async fn send(queue: &Queue, line: &mut Line, job: &Job, body: &[Bytes]) -> Trie
                 Ok(ready) => ready,
                 Err(failure) => {
                     tried.unreachable = tried.reports.is_empty() && !failure.is_permanent();
-                    tried.reports.resize(job.entries.len(), failure);
+                    tried.reports.resize(parcel.entries.len(), failure);
                     return tried;
                 }
             };

@@ -23,7 +23,7 @@ use super::fate::{self, Fate};
 use super::plan::SiteKey;
 use super::router::attempt_of;
 use super::schedule::{self, Next};
-use super::{Job, JobEntry, Queue};
+use super::{JobEntry, Parcel, Queue};
 use crate::clock::{self, Timestamp};
 use crate::event::Event;
 use crate::limits;
@@ -54,55 +54,56 @@ struct Asker {
 pub(super) async fn run(
     queue: &Queue,
     key: &Arc<SiteKey>,
-    mut job: Job,
+    parcel: Parcel,
+    sitting: Option<Sitting>,
     body: &[Bytes],
     tried: Tried,
 ) {
     let now = clock::now();
-    let mut asker = Asker { sitting: job.sitting.take(), records: Vec::new() };
-    let mut concluded = Vec::with_capacity(job.entries.len());
-    for (one, reported) in job.entries.iter().zip(&tried.reports) {
+    let mut asker = Asker { sitting, records: Vec::new() };
+    let mut concluded = Vec::with_capacity(parcel.entries.len());
+    for (one, reported) in parcel.entries.iter().zip(&tried.reports) {
         let attempt = Attempt {
             site: key.site().into(),
             host: tried.host.clone(),
             egress: key.egress.clone(),
-            ..attempt_of(&job.message, &one.entry)
+            ..attempt_of(&parcel.message, &one.entry)
         };
         let passes_on = tried.passes_on_notify;
         let end = one_recipient(queue, &mut asker, &one.entry, &attempt, reported, now, passes_on);
         concluded.push(end.await);
     }
     let advised = advice::gather(&concluded);
-    let mut settle = Settle::new(job.message.id, now.as_millis());
-    for (one, end) in job.entries.iter().zip(&concluded) {
+    let mut settle = Settle::new(parcel.message.id, now.as_millis());
+    for (one, end) in parcel.entries.iter().zip(&concluded) {
         settle.outcomes.push((one.entry.id.recipient, end.outcome.clone()));
-        settle.suppress.extend(suppression(&job.message, &one.entry, end, now));
+        settle.suppress.extend(suppression(&parcel.message, &one.entry, end, now));
     }
-    settle.inbox.extend(captured(queue, &job, body, &tried, now));
-    let notifications = notifications(queue, &job, body, &concluded, &tried, now);
+    settle.inbox.extend(captured(queue, &parcel, body, &tried, now));
+    let notifications = notifications(queue, &parcel, body, &concluded, &tried, now);
     settle.accept = notifications.iter().map(|(_, message)| message.clone()).collect();
     asker.collect();
     let records = asker.records;
-    settle.log = vec![tell::log(key, &job, &concluded, &tried, &records, now)];
+    settle.log = vec![tell::log(key, &parcel, &concluded, &tried, &records, now)];
     let ids: Vec<(Action, String)> =
         notifications.iter().map(|(action, message)| (*action, message.id.to_string())).collect();
-    if !make_durable(queue, &job, settle).await {
+    if !make_durable(queue, &parcel, settle).await {
         return;
     }
     advice::follow(queue, key, &concluded, &tried, advised);
-    tell::all(queue, key, &job, &concluded, &tried, &records, &ids, now);
-    queue.release(job.message.id, &job.entries);
+    tell::all(queue, key, &parcel, &concluded, &tried, &records, &ids, now);
+    queue.release(parcel.message.id, &parcel.entries);
 }
 
 /// Everything or nothing. What could not be made durable has not happened: it is tried again.
-async fn make_durable(queue: &Queue, job: &Job, settle: Settle) -> bool {
+async fn make_durable(queue: &Queue, parcel: &Parcel, settle: Settle) -> bool {
     match queue.shared.parts.store.settle(settle).await {
         Ok(()) => true,
         // An operator removed it meanwhile.
         Err(crate::store::StoreError::Refused(
             baton_spool::Refusal::NoMessage(_) | baton_spool::Refusal::NoEntry(_),
         )) => {
-            queue.release(job.message.id, &job.entries);
+            queue.release(parcel.message.id, &parcel.entries);
             false
         }
         Err(error) => {
@@ -110,7 +111,7 @@ async fn make_durable(queue: &Queue, job: &Job, settle: Settle) -> bool {
             queue.shared.parts.bus.emit(Event::Trouble { place: "settle", error });
             // A disk that failed a moment ago fails again: nobody is served by a thousand copies meanwhile.
             tokio::time::sleep(limits::SETTLE_TROUBLE_REST).await;
-            queue.give_back(job.message.id, &job.entries);
+            queue.give_back(parcel.message.id, &parcel.entries);
             false
         }
     }
@@ -279,7 +280,7 @@ fn suppression(
 /// The message as the inbox keeps it. It has the message's own name where it arrives there whole and for the first time.
 fn captured(
     queue: &Queue,
-    job: &Job,
+    parcel: &Parcel,
     body: &[Bytes],
     tried: &Tried,
     now: Timestamp,
@@ -287,32 +288,32 @@ fn captured(
     if tried.captured.is_empty() {
         return None;
     }
-    let whole = tried.captured.len() == job.message.recipients_total as usize;
-    let id = if whole { job.message.id } else { queue.shared.parts.store.new_id() };
-    let recipients = tried.captured.iter().map(|&nth| &job.entries[nth].entry.recipient.address);
-    let meta = serde_json::json!({ "message": job.message.id.to_string() });
+    let whole = tried.captured.len() == parcel.message.recipients_total as usize;
+    let id = if whole { parcel.message.id } else { queue.shared.parts.store.new_id() };
+    let recipients = tried.captured.iter().map(|&nth| &parcel.entries[nth].entry.recipient.address);
+    let meta = serde_json::json!({ "message": parcel.message.id.to_string() });
     Some(InboxMessage {
         id,
         received_ms: now.as_millis(),
-        sender: job.message.sender.clone(),
+        sender: parcel.message.sender.clone(),
         recipients: recipients.cloned().collect(),
-        subject: job.message.subject.clone(),
+        subject: parcel.message.subject.clone(),
         meta: meta.to_string().into(),
         raw: body.to_vec(),
-        raw_bytes: job.message.body_bytes,
+        raw_bytes: parcel.message.body_bytes,
     })
 }
 
 /// One notification for each kind of news, to all recipients it holds for.
 fn notifications(
     queue: &Queue,
-    job: &Job,
+    parcel: &Parcel,
     body: &[Bytes],
     concluded: &[Concluded],
     tried: &Tried,
     now: Timestamp,
 ) -> Vec<(Action, NewMessage)> {
-    let Some(sender) = job.message.sender.mailbox() else { return Vec::new() };
+    let Some(sender) = parcel.message.sender.mailbox() else { return Vec::new() };
     let mut made = Vec::new();
     for action in [Action::Failed, Action::Delayed, Action::Relayed] {
         let told: Vec<Told<'_>> = job
@@ -331,7 +332,7 @@ fn notifications(
         if told.is_empty() {
             continue;
         }
-        match bounce::make(queue, &job.message, sender, body, action, &told, now) {
+        match bounce::make(queue, &parcel.message, sender, body, action, &told, now) {
             Ok(message) => made.push((action, message)),
             Err(error) => {
                 queue.shared.parts.bus.emit(Event::Trouble { place: "bounce", error });
@@ -350,9 +351,9 @@ pub(super) async fn refused(
     reported: Reported,
 ) {
     let key = Arc::new(SiteKey::nowhere(one.entry.recipient.address.domain()));
-    let job = Job { message: message.clone(), body, entries: vec![one], priority: 0, sitting: None };
+    let parcel = Parcel { message: message.clone(), body, entries: vec![one] };
     let id = message.id;
-    let bytes = match &job.body {
+    let bytes = match &parcel.body {
         Some(body) => body.pieces.clone(),
         None => match queue.shared.parts.store.read(move |s| s.body(id)).await {
             Ok(Some(body)) => vec![body],
@@ -361,7 +362,7 @@ pub(super) async fn refused(
         },
     };
     let tried = Tried::without_connection(vec![reported]);
-    run(queue, &key, job, &bytes, tried).await;
+    run(queue, &key, parcel, None, &bytes, tried).await;
 }
 
 /// Puts recipients off without an attempt, for so long.
@@ -384,9 +385,9 @@ pub(super) async fn wait(
         };
         settle.outcomes.push((one.entry.id.recipient, outcome));
     }
-    let job = Job { message: message.clone(), body: None, entries, priority: 0, sitting: None };
-    if make_durable(queue, &job, settle).await {
-        for one in &job.entries {
+    let parcel = Parcel { message: message.clone(), body: None, entries };
+    if make_durable(queue, &parcel, settle).await {
+        for one in &parcel.entries {
             queue.shared.parts.bus.emit(Event::Deferred {
                 message: message.id.to_string(),
                 recipient: one.entry.recipient.address.to_string(),
@@ -399,23 +400,23 @@ pub(super) async fn wait(
                 next: due.since(now),
             });
         }
-        queue.release(job.message.id, &job.entries);
+        queue.release(parcel.message.id, &parcel.entries);
     }
 }
 
 /// Puts a job off because its site is left alone. Those whose time is over have their attempt all the same: it decides.
-pub(super) async fn put_off(queue: &Queue, key: &Arc<SiteKey>, job: Job, why: &str) {
+pub(super) async fn put_off(queue: &Queue, key: &Arc<SiteKey>, parcel: Parcel, why: &str) {
     let text = format!("the site is left alone for a while: {why}");
     let reported = Reported {
         stage: Stage::Connect,
         reply: RemoteReply::failure(EnhancedStatus::new(4, 4, 1), text),
     };
     let now = clock::now();
-    let age = now.since(Timestamp::from_millis(job.message.received_ms));
+    let age = now.since(Timestamp::from_millis(parcel.message.received_ms));
     if age >= queue.shared.policy.lifetime {
-        let count = job.entries.len();
-        let id = job.message.id;
-        let body = match &job.body {
+        let count = parcel.entries.len();
+        let id = parcel.message.id;
+        let body = match &parcel.body {
             Some(body) => body.pieces.clone(),
             None => match queue.shared.parts.store.read(move |s| s.body(id)).await {
                 Ok(body) => body.into_iter().collect(),
@@ -423,7 +424,7 @@ pub(super) async fn put_off(queue: &Queue, key: &Arc<SiteKey>, job: Job, why: &s
             },
         };
         let tried = Tried::without_connection(vec![reported; count]);
-        return Box::pin(run(queue, key, job, &body, tried)).await;
+        return Box::pin(run(queue, key, parcel, None, &body, tried)).await;
     }
     let remaining = {
         let now = queue.now_ms();
@@ -432,6 +433,6 @@ pub(super) async fn put_off(queue: &Queue, key: &Arc<SiteKey>, job: Job, why: &s
         rest.map_or(Duration::ZERO, |rest| Duration::from_millis(rest.until_ms.saturating_sub(now)))
     };
     let remaining = remaining.max(limits::SCAN_REST).min(queue.shared.policy.lifetime - age);
-    let Job { message, entries, .. } = job;
+    let Parcel { message, entries, .. } = parcel;
     wait(queue, &message, entries, reported, remaining).await;
 }

@@ -9,13 +9,13 @@ use baton_spool::{Entry, EntryId, EntryState, Message, MessageId};
 
 use super::plan::{self, Plan};
 use super::window::Group;
-use super::{Job, JobEntry, Payload, Queue, conclude, intake};
+use super::{Job, JobEntry, Parcel, Payload, Queue, conclude, intake};
 use crate::clock;
 use crate::event::Event;
 use crate::limits;
 use crate::meta::Notes;
 use crate::outbound::Reported;
-use crate::store::{Body, StoreError};
+use crate::store::StoreError;
 
 /// Routes what the window hands out until the queue stops.
 pub(super) async fn run(queue: Queue) {
@@ -35,15 +35,8 @@ pub(super) async fn run(queue: Queue) {
     }
 }
 
-/// A message with those of its recipients that are due, as the spool has them.
-struct Loaded {
-    message: Arc<Message>,
-    body: Option<Arc<Body>>,
-    entries: Vec<JobEntry>,
-}
-
 async fn route(queue: &Queue, group: Group<MessageId, Payload>) {
-    let Some(Loaded { message, body, entries }) = load(queue, group).await else { return };
+    let Some(Parcel { message, body, entries }) = load(queue, group).await else { return };
     let generation = queue.shared.parts.plugins.generation();
     let asks = [Hook::Route, Hook::Reply, Hook::Delivered, Hook::Bounce];
     let mut sitting = generation.exports_any(&asks).then(|| sitting_for(&message, generation.clone()));
@@ -86,14 +79,14 @@ async fn route(queue: &Queue, group: Group<MessageId, Payload>) {
         sitting.park();
     }
     for (plan, entries) in routed {
-        let priority = plan.priority;
         // The first job has the sitting that was asked; others, which are rare, make their own.
         let sitting = match sitting.take() {
             Some(sitting) => Some(sitting),
             None if generation.exports_any(&asks) => Some(sitting_for(&message, generation.clone())),
             None => None,
         };
-        let job = Job { message: message.clone(), body: body.clone(), entries, priority, sitting };
+        let parcel = Parcel { message: message.clone(), body: body.clone(), entries };
+        let job = Job { parcel, sitting };
         queue.enqueue(plan, job);
     }
 }
@@ -148,7 +141,7 @@ async fn wait(queue: &Queue, message: &Arc<Message>, one: JobEntry, why: &str) {
 }
 
 /// What the window handed out, as far as it still waits.
-async fn load(queue: &Queue, group: Group<MessageId, Payload>) -> Option<Loaded> {
+async fn load(queue: &Queue, group: Group<MessageId, Payload>) -> Option<Parcel> {
     let Group { message: id, payload, recipients } = group;
     if let Some(fresh) = payload {
         let mut entries = Vec::with_capacity(recipients.len());
@@ -156,7 +149,7 @@ async fn load(queue: &Queue, group: Group<MessageId, Payload>) -> Option<Loaded>
             let entry = fresh.entries.iter().find(|entry| entry.id.recipient == number)?;
             entries.push(JobEntry { entry: entry.clone(), domain });
         }
-        return Some(Loaded { message: fresh.message.clone(), body: fresh.body.clone(), entries });
+        return Some(Parcel { message: fresh.message.clone(), body: fresh.body.clone(), entries });
     }
     match look_up(queue, id, &recipients) {
         Ok(found) => {
@@ -193,7 +186,7 @@ fn look_up(
     queue: &Queue,
     id: MessageId,
     recipients: &[(u32, Arc<str>)],
-) -> Result<Option<Loaded>, StoreError> {
+) -> Result<Option<Parcel>, StoreError> {
     let snapshot = queue.shared.parts.store.snapshot()?;
     let Some(message) = snapshot.message(id).map_err(StoreError::of)? else { return Ok(None) };
     let now = clock::now().as_millis();
@@ -209,5 +202,5 @@ fn look_up(
     if entries.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Loaded { message: Arc::new(message), body: None, entries }))
+    Ok(Some(Parcel { message: Arc::new(message), body: None, entries }))
 }

@@ -14,12 +14,12 @@ use crate::history;
 use crate::outbound::stage_name;
 use crate::queue::attempt::Tried;
 use crate::queue::plan::SiteKey;
-use crate::queue::{Job, Queue};
+use crate::queue::{Parcel, Queue};
 
 /// The attempt and the hook calls of it, for the history.
 pub(super) fn log(
     key: &SiteKey,
-    job: &Job,
+    parcel: &Parcel,
     concluded: &[Concluded],
     tried: &Tried,
     records: &[CallRecord],
@@ -30,7 +30,7 @@ pub(super) fn log(
         .iter()
         .map(|record| Step::Hook { at, call: history::hook_call(record, None) })
         .collect();
-    let outcomes = job.entries.iter().zip(concluded).map(|(one, end)| {
+    let outcomes = parcel.entries.iter().zip(concluded).map(|(one, end)| {
         history::outcome(
             one.entry.recipient.address.to_string(),
             end.word,
@@ -63,7 +63,7 @@ fn shown(end: &Concluded) -> Option<trace::Translation> {
 pub(super) fn all(
     queue: &Queue,
     key: &Arc<SiteKey>,
-    job: &Job,
+    parcel: &Parcel,
     concluded: &[Concluded],
     tried: &Tried,
     records: &[CallRecord],
@@ -71,7 +71,7 @@ pub(super) fn all(
     now: Timestamp,
 ) {
     let bus = &queue.shared.parts.bus;
-    let message = job.message.id.to_string();
+    let message = parcel.message.id.to_string();
     for record in records {
         history::tell(bus, record, Some(&message), None);
     }
@@ -83,11 +83,11 @@ pub(super) fn all(
         address: tried.address,
         egress: key.egress.as_deref().map(str::to_owned),
         tls: tried.tls.as_deref().map(str::to_owned),
-        recipients: job.entries.len(),
-        bytes: job.message.body_bytes as usize,
+        recipients: parcel.entries.len(),
+        bytes: parcel.message.body_bytes as usize,
         took: tried.took,
     });
-    for (one, end) in job.entries.iter().zip(concluded) {
+    for (one, end) in parcel.entries.iter().zip(concluded) {
         let recipient = one.entry.recipient.address.to_string();
         if let Some((plugin, translation)) = &end.translation
             && translation.advice == baton_hooks::Advice::Suppress
@@ -102,14 +102,14 @@ pub(super) fn all(
             let (message, recipient) = (message.clone(), recipient.clone());
             bus.emit(Event::DelayNotified { message, recipient, notification });
         }
-        bus.emit(outcome(key, job, tried, end, &message, recipient, id, now));
+        bus.emit(outcome(key, parcel, tried, end, &message, recipient, id, now));
     }
 }
 
 #[allow(clippy::too_many_arguments)]
 fn outcome(
     key: &SiteKey,
-    job: &Job,
+    parcel: &Parcel,
     tried: &Tried,
     end: &Concluded,
     message: &str,
@@ -132,7 +132,7 @@ fn outcome(
             host,
             reply,
             attempt,
-            age: now.since(Timestamp::from_millis(job.message.received_ms)),
+            age: now.since(Timestamp::from_millis(parcel.message.received_ms)),
         },
         "deferred" => Event::Deferred {
             message,

@@ -1,0 +1,275 @@
+//! From a configuration to a relay that runs: the only place where the parts meet.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use baton_hooks::{Bundled, Plugins, Settings};
+use baton_smtp::Domain;
+use baton_spool::Operation;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{self, Config, Mode};
+use crate::dns::Resolver;
+use crate::event::{Bus, Event};
+use crate::inbound::{self, Door, auth::Accounts, chain::Chains};
+use crate::outbound::{Outbound, Times};
+use crate::queue::{self, Queue};
+use crate::services::http::HttpClient;
+use crate::services::kv::Kv;
+use crate::services::RelayServices;
+use crate::store::Store;
+use crate::tls::{self, ClientTls, ServerTls};
+use crate::{Relay, StartError, bundled, clock, limits, net};
+
+pub(crate) async fn start(config: Config) -> Result<Relay, StartError> {
+    let config = Arc::new(config);
+    let bus = Bus::new(clock::now);
+    let hostname = Domain::parse(&config.hostname)
+        .map_err(|error| StartError::Other(format!("hostname {}: {error}", config.hostname)))?;
+    // Ports first: two relays on one state folder or one address are told apart before anything is touched.
+    let mut listeners = Vec::new();
+    let mut certificates: Vec<ServerTls> = Vec::new();
+    for listener in &config.listeners {
+        let socket = net::listen(listener.address).map_err(|error| StartError::Listen {
+            listener: listener.name.clone(),
+            address: listener.address,
+            error,
+        })?;
+        let tls = certificate(listener, &mut certificates)?;
+        listeners.push((socket, Arc::new(Door::new(listener.clone(), &hostname, tls))));
+    }
+    let (store, handover) = open_store(&config, &bus).await?;
+    let resolver = Resolver::new(&config.dns)?;
+    let client_tls = ClientTls::new(config.delivery.ca_file.as_deref())?;
+    let kv = Arc::new(Kv::new(store.clone()));
+    let services = Arc::new(services(&config, &kv, &resolver, &client_tls, &bus));
+    let plugins = Arc::new(load_plugins(&config, services.clone()).await?);
+    let stop = CancellationToken::new();
+    let inbound = Arc::new(inbound::Shared {
+        auth: Accounts::new(&config.accounts, config.mode == Mode::Dev),
+        chains: Chains::default(),
+        config: config.clone(),
+        hostname,
+        store: store.clone(),
+        plugins: plugins.clone(),
+        resolver: resolver.clone(),
+        bus: bus.clone(),
+        session_prefix: format!("{:08x}-", rand::random::<u32>()),
+        session_number: AtomicU64::new(1),
+        stop: stop.clone(),
+        tasks: TaskTracker::new(),
+    });
+    let _ = services.inbound.set(Arc::downgrade(&inbound));
+    let outbound = Outbound {
+        resolver,
+        tls: client_tls,
+        families: config.delivery.families,
+        own_names: own_names(&config),
+        times: Times {
+            connect: config.delivery.connect_timeout,
+            command: config.delivery.command_timeout,
+            data: config.delivery.data_timeout,
+        },
+    };
+    let parts = queue::Parts {
+        config: config.clone(),
+        store: store.clone(),
+        plugins: plugins.clone(),
+        outbound,
+        bus: bus.clone(),
+    };
+    let queue = Queue::start(parts, handover);
+    let background = TaskTracker::new();
+    let end = CancellationToken::new();
+    background.spawn(until(end.clone(), housekeeping(kv.clone(), store.clone(), bus.clone())));
+    background.spawn(until(end.clone(), tls::watch(certificates, bus.clone())));
+    bus.emit(Event::Started {
+        version: env!("CARGO_PKG_VERSION"),
+        hostname: config.hostname.clone(),
+    });
+    let mut smtp = Vec::new();
+    for (socket, door) in listeners {
+        let name = door.config.name.clone();
+        let address = socket.local_addr().map_err(|error| StartError::Listen {
+            listener: name.clone(),
+            address: door.config.address,
+            error,
+        })?;
+        bus.emit(Event::ListenerBound { listener: name.clone(), address });
+        smtp.push((name, address));
+        inbound.tasks.spawn(inbound::serve(socket, door, inbound.clone()));
+    }
+    Ok(Relay { config, bus, store, kv, plugins, inbound, queue, smtp, stop, end, background })
+}
+
+/// Listeners that name the same files share what was read of them.
+fn certificate(
+    listener: &config::Listener,
+    known: &mut Vec<ServerTls>,
+) -> Result<Option<ServerTls>, StartError> {
+    let Some(files) = &listener.certificate else { return Ok(None) };
+    if let Some(tls) = known.iter().find(|tls| tls.files() == files) {
+        return Ok(Some(tls.clone()));
+    }
+    let tls = ServerTls::load(files)?;
+    known.push(tls.clone());
+    Ok(Some(tls))
+}
+
+async fn open_store(
+    config: &Config,
+    bus: &Bus,
+) -> Result<(Store, crate::store::Handover), StartError> {
+    let recipients_max =
+        config.listeners.iter().map(|listener| listener.limits.recipients_max).max().unwrap_or(0);
+    let limits = baton_spool::Limits {
+        spool_bytes_max: config.limits.spool_bytes_max,
+        disk_free_bytes_min: config.limits.disk_free_bytes_min,
+        message_recipients_max: u32::try_from(recipients_max * limits::REWRITES_MAX)
+            .unwrap_or(u32::MAX),
+        history_messages_max: config.limits.history_messages_max as u64,
+        inbox_messages_max: config.limits.inbox_messages_max as u64,
+        ..baton_spool::Limits::default()
+    };
+    let folder = config.state.join("spool");
+    let shown = folder.display().to_string();
+    let opened = tokio::task::spawn_blocking(move || Store::open(&folder, limits)).await;
+    let (store, handover, report) = opened
+        .map_err(|error| StartError::Other(error.to_string()))?
+        .map_err(|error| StartError::Spool { folder: shown, error })?;
+    for aside in report.set_aside {
+        bus.emit(Event::RecordSetAside {
+            table: aside.table.to_string(),
+            key: aside.key.to_string(),
+            error: aside.reason,
+        });
+    }
+    Ok((store, handover))
+}
+
+fn services(
+    config: &Config,
+    kv: &Arc<Kv>,
+    resolver: &Resolver,
+    tls: &ClientTls,
+    bus: &Bus,
+) -> RelayServices {
+    let families = config.delivery.families;
+    let grants = config.plugins.sections.iter();
+    RelayServices {
+        kv: kv.clone(),
+        resolver: resolver.clone(),
+        families,
+        http: HttpClient { resolver: resolver.clone(), tls: tls.clone(), families },
+        http_grants: grants.map(|(name, s)| (name.clone(), s.grants.http.clone())).collect::<HashMap<_, _>>(),
+        bus: bus.clone(),
+        began: Instant::now(),
+        inbound: OnceLock::new(),
+    }
+}
+
+/// Compiling may take seconds the first time.
+async fn load_plugins(
+    config: &Config,
+    services: Arc<RelayServices>,
+) -> Result<Plugins, StartError> {
+    let settings = plugin_settings(config);
+    let loaded = tokio::task::spawn_blocking(move || Plugins::start(settings, services)).await;
+    Ok(loaded.map_err(|error| StartError::Other(error.to_string()))??)
+}
+
+/// What the operator decided about plugins, in the words of their host.
+pub(crate) fn plugin_settings(config: &Config) -> Settings {
+    let sections = config.plugins.sections.iter();
+    Settings {
+        plugins: sections.map(|(name, section)| (name.clone(), one_plugin(section))).collect(),
+        dir: config.plugins.dir.clone(),
+        bundled: bundled::COMPONENTS
+            .iter()
+            .map(|(name, bytes)| Bundled { name: (*name).into(), bytes })
+            .collect(),
+        hostname: config.hostname.as_str().into(),
+        public_url: config.http.public_url.as_deref().map(Arc::from),
+        ..Settings::new(config.state.join("plugin-cache"))
+    }
+}
+
+fn one_plugin(section: &config::PluginSection) -> baton_hooks::PluginSettings {
+    let defaults = baton_hooks::PluginSettings::default();
+    let limits = defaults.limits;
+    baton_hooks::PluginSettings {
+        enabled: section.enabled.unwrap_or(defaults.enabled),
+        order: section.order.unwrap_or(defaults.order),
+        fault: match section.fault {
+            None => defaults.fault,
+            Some(config::FaultPolicy::Defer) => baton_hooks::FaultPolicy::Defer,
+            Some(config::FaultPolicy::Skip) => baton_hooks::FaultPolicy::Skip,
+            Some(config::FaultPolicy::Reject) => baton_hooks::FaultPolicy::Reject,
+        },
+        grants: baton_hooks::Grants {
+            http: section.grants.http.clone(),
+            dns: section.grants.dns,
+            submit: section.grants.submit,
+            kv_bytes_max: section.grants.kv_bytes.unwrap_or(defaults.grants.kv_bytes_max),
+            secrets: section.grants.secrets.clone(),
+        },
+        limits: baton_hooks::Limits {
+            cpu: section.cpu.unwrap_or(limits.cpu),
+            wall: section.wall.unwrap_or(limits.wall),
+            memory_bytes_max: section
+                .memory_bytes
+                .map_or(limits.memory_bytes_max, |bytes| bytes as usize),
+            ..limits
+        },
+        instance: match section.instance {
+            None => defaults.instance,
+            Some(config::InstanceLife::Transaction) => baton_hooks::InstanceScope::Transaction,
+            Some(config::InstanceLife::Session) => baton_hooks::InstanceScope::Session,
+        },
+        config: serde_json::Value::Object(section.settings.clone()).to_string().into(),
+        secrets: section
+            .secrets
+            .0
+            .iter()
+            .map(|(name, secret)| (name.clone(), secret.as_str().into()))
+            .collect(),
+    }
+}
+
+/// By which names this relay stands in MX records.
+fn own_names(config: &Config) -> Vec<String> {
+    let mut names = vec![config.hostname.clone(), config.delivery.ehlo.clone()];
+    names.extend(config.delivery.egresses.values().filter_map(|egress| egress.ehlo.clone()));
+    names
+}
+
+/// Writes behind what plugins keep, and removes what has expired.
+async fn housekeeping(kv: Arc<Kv>, store: Store, bus: Bus) {
+    let mut last_sweep = Instant::now();
+    let mut tick = tokio::time::interval(limits::KV_FLUSH_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(error) = kv.flush().await {
+            bus.emit(Event::Trouble { place: "key-value", error: error.to_string() });
+        }
+        if last_sweep.elapsed() >= limits::SWEEP_EVERY {
+            last_sweep = Instant::now();
+            let now_ms = clock::now().as_millis();
+            let sweep = Operation::Sweep { now_ms, rows_max: limits::SWEEP_ROWS_MAX };
+            if let Err(error) = store.commit_later(vec![sweep]).await {
+                bus.emit(Event::Trouble { place: "sweep", error: error.to_string() });
+            }
+        }
+    }
+}
+
+async fn until(end: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = end.cancelled() => {}
+        () = work => {}
+    }
+}
