@@ -15,7 +15,7 @@ pub fn hook_call(record: &CallRecord, recipient: Option<String>) -> HookCall {
         plugin: record.plugin.to_string(),
         digest: record.digest.to_string(),
         hook: record.hook.name().to_owned(),
-        decision: record.decision.clone(),
+        decision: record.decision.clone().into_owned(),
         microseconds: record.microseconds(),
         recipient,
         edits: record

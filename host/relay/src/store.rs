@@ -42,7 +42,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    fn of(error: baton_spool::Error) -> StoreError {
+    /// What the spool's error means for who waits.
+    pub fn of(error: baton_spool::Error) -> StoreError {
         match error {
             baton_spool::Error::Full(why) => StoreError::Full(why),
             other => StoreError::Broken(Arc::new(other)),

@@ -143,7 +143,7 @@ async fn open_store(
     for aside in report.set_aside {
         bus.emit(Event::RecordSetAside {
             table: aside.table.to_string(),
-            key: aside.key.to_string(),
+            key: aside.message.to_string(),
             error: aside.reason,
         });
     }

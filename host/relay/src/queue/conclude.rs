@@ -316,7 +316,7 @@ fn notifications(
     let Some(sender) = parcel.message.sender.mailbox() else { return Vec::new() };
     let mut made = Vec::new();
     for action in [Action::Failed, Action::Delayed, Action::Relayed] {
-        let told: Vec<Told<'_>> = job
+        let told: Vec<Told<'_>> = parcel
             .entries
             .iter()
             .zip(concluded)
