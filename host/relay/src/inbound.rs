@@ -95,7 +95,13 @@ impl Door {
             ..server::Settings::new(hostname.clone())
         };
         let caps = Caps::new(limits.connections_max, limits.connections_per_address_max);
-        Door { name: config.name.as_str().into(), config, settings: Arc::new(settings), tls, caps }
+        Door {
+            name: config.name.as_str().into(),
+            config,
+            settings: Arc::new(settings),
+            tls,
+            caps,
+        }
     }
 }
 
@@ -112,7 +118,10 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, shared: Arc<Shared>) 
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {
                 // Out of descriptors, usually. Trying again at once would only spin.
-                shared.bus.emit(Event::Trouble { place: "accept", error: error.to_string() });
+                shared.bus.emit(Event::Trouble {
+                    place: "accept",
+                    error: error.to_string(),
+                });
                 tokio::time::sleep(limits::ACCEPT_REST).await;
             }
         }
@@ -121,7 +130,10 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, shared: Arc<Shared>) 
 
 fn is_of_the_peer(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted
+    )
 }
 
 fn admit(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, shared: &Arc<Shared>) {
@@ -133,7 +145,11 @@ fn admit(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, shared: &Arc<Sha
         let from = &door.config.proxy_from;
         if !from.is_empty() && !from.iter().any(|network| network.contains(peer.ip())) {
             let reason = Refused::Proxy;
-            shared.bus.emit(Event::SessionRefused { listener: door.name.clone().into(), peer, reason });
+            shared.bus.emit(Event::SessionRefused {
+                listener: door.name.clone().into(),
+                peer,
+                reason,
+            });
             return;
         }
     } else if let Err(crowded) = permit.belongs_to(peer.ip()) {
@@ -148,12 +164,19 @@ fn turn_away(stream: TcpStream, peer: SocketAddr, crowded: Crowded, door: &Door,
     if door.config.tls != ListenerTls::Implicit
         && let Ok(mut stream) = stream.into_std()
     {
-        let line = format!("421 4.7.0 {} Too many connections, try again later\r\n", shared.hostname);
+        let line = format!(
+            "421 4.7.0 {} Too many connections, try again later\r\n",
+            shared.hostname
+        );
         let _ = stream.write_all(line.as_bytes());
     }
     let reason = match crowded {
         Crowded::Relay => Refused::TooManyConnections,
         Crowded::Address => Refused::TooManyFromAddress,
     };
-    shared.bus.emit(Event::SessionRefused { listener: door.name.clone().into(), peer, reason });
+    shared.bus.emit(Event::SessionRefused {
+        listener: door.name.clone().into(),
+        peer,
+        reason,
+    });
 }

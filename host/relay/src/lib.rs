@@ -57,9 +57,16 @@ pub struct Relay {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("cannot listen on {address} for {listener}: {error}")]
-    Listen { listener: String, address: SocketAddr, error: std::io::Error },
+    Listen {
+        listener: String,
+        address: SocketAddr,
+        error: std::io::Error,
+    },
     #[error("cannot open the spool in {folder}: {error}")]
-    Spool { folder: String, error: baton_spool::Error },
+    Spool {
+        folder: String,
+        error: baton_spool::Error,
+    },
     #[error("cannot start the plugins: {0}")]
     Plugins(#[from] baton_hooks::Error),
     #[error("cannot use TLS: {0}")]
@@ -78,7 +85,9 @@ impl Relay {
 
     /// SMTP listeners by name, as they were bound.
     pub fn smtp_addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
-        self.smtp.iter().map(|(name, address)| (name.as_str(), *address))
+        self.smtp
+            .iter()
+            .map(|(name, address)| (name.as_str(), *address))
     }
 
     /// Everything durable.
@@ -126,7 +135,10 @@ impl Relay {
         let (_, attempts) = tokio::join!(sessions, self.queue.drain(deadline));
         let left = self.inbound.tasks.len() + attempts;
         if let Err(error) = self.kv.flush().await {
-            self.bus.emit(Event::Trouble { place: "key-value", error: error.to_string() });
+            self.bus.emit(Event::Trouble {
+                place: "key-value",
+                error: error.to_string(),
+            });
         }
         self.end.cancel();
         self.background.close();

@@ -28,7 +28,10 @@ impl Meta {
     /// From the spool.
     pub fn decode(bytes: &[u8]) -> Meta {
         match *bytes {
-            [VERSION, flags, hops, ..] => Meta { needs_utf8: flags & 1 != 0, hops },
+            [VERSION, flags, hops, ..] => Meta {
+                needs_utf8: flags & 1 != 0,
+                hops,
+            },
             _ => Meta::default(),
         }
     }
@@ -101,7 +104,10 @@ mod tests {
     fn what_is_written_reads_back_and_the_usual_case_takes_no_bytes() {
         assert!(Meta::default().encode().is_empty());
         assert!(Notes::default().encode().is_empty());
-        let meta = Meta { needs_utf8: true, hops: 2 };
+        let meta = Meta {
+            needs_utf8: true,
+            hops: 2,
+        };
         assert_eq!(Meta::decode(&meta.encode()), meta);
         let notes = Notes {
             warned: true,

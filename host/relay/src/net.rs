@@ -13,7 +13,11 @@ use crate::limits;
 
 /// Binds a listening socket. IPv6 sockets take IPv6 only, so that `[::]:25` and `0.0.0.0:25` stand side by side.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -77,22 +81,39 @@ pub struct Permit {
 impl Caps {
     /// At most `total_max` connections, and `per_address_max` from one IPv4 address or IPv6 /64.
     pub fn new(total_max: usize, per_address_max: usize) -> Caps {
-        Caps { shared: Arc::new(Shared { total_max, per_address_max, open: Mutex::default() }) }
+        Caps {
+            shared: Arc::new(Shared {
+                total_max,
+                per_address_max,
+                open: Mutex::default(),
+            }),
+        }
     }
 
     /// Lets one more connection in, from whomever.
     pub fn enter(&self) -> Result<Permit, Crowded> {
-        let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self
+            .shared
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if open.total >= self.shared.total_max {
             return Err(Crowded::Relay);
         }
         open.total += 1;
-        Ok(Permit { shared: self.shared.clone(), counted_as: None })
+        Ok(Permit {
+            shared: self.shared.clone(),
+            counted_as: None,
+        })
     }
 
     /// Connections open now.
     pub fn open(&self) -> usize {
-        self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).total
+        self.shared
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .total
     }
 }
 
@@ -100,7 +121,11 @@ impl Permit {
     /// Counts the connection for its address, once that is known.
     pub fn belongs_to(&mut self, peer: IpAddr) -> Result<(), Crowded> {
         let key = counted_as(peer);
-        let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self
+            .shared
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let count = open.by_address.entry(key).or_insert(0);
         if *count >= self.shared.per_address_max {
             return Err(Crowded::Address);
@@ -113,7 +138,11 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self
+            .shared
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         open.total -= 1;
         if let Some(Entry::Occupied(mut entry)) =
             self.counted_as.map(|key| open.by_address.entry(key))
@@ -143,7 +172,9 @@ mod tests {
 
     fn enter(caps: &Caps, text: &str) -> Result<Permit, Crowded> {
         let mut permit = caps.enter()?;
-        permit.belongs_to(text.parse().expect("an address")).map(|()| permit)
+        permit
+            .belongs_to(text.parse().expect("an address"))
+            .map(|()| permit)
     }
 
     #[test]

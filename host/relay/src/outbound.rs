@@ -72,7 +72,10 @@ impl Reported {
         status: EnhancedStatus,
         text: impl Into<Arc<str>>,
     ) -> Reported {
-        Reported { stage, reply: RemoteReply::failure(status, text) }
+        Reported {
+            stage,
+            reply: RemoteReply::failure(status, text),
+        }
     }
 
     /// The remote host has taken responsibility.
@@ -93,7 +96,10 @@ impl Reported {
             client::Response::Reply(reply) => RemoteReply::from(reply),
             client::Response::Fault(fault) => RemoteReply::failure(fault.status(), fault.text()),
         };
-        Reported { stage: stage_of(stage), reply }
+        Reported {
+            stage: stage_of(stage),
+            reply,
+        }
     }
 }
 

@@ -154,7 +154,10 @@ impl Queue {
                 tasks: TaskTracker::new(),
             }),
         };
-        queue.shared.tasks.spawn(intake::run(queue.clone(), handover));
+        queue
+            .shared
+            .tasks
+            .spawn(intake::run(queue.clone(), handover));
         for _ in 0..limits::ROUTERS {
             queue.shared.tasks.spawn(router::run(queue.clone()));
         }
@@ -192,7 +195,10 @@ impl Queue {
             waiting: site.queue.waiting(),
             connections: site.queue.workers(),
             resting: site.queue.rested(now).map(|rest| {
-                (rest.why.clone(), Duration::from_millis(rest.until_ms.saturating_sub(now)))
+                (
+                    rest.why.clone(),
+                    Duration::from_millis(rest.until_ms.saturating_sub(now)),
+                )
             }),
         });
         views.collect()
@@ -218,14 +224,21 @@ impl Queue {
         }
         drop(state);
         if !keys.is_empty() {
-            self.shared.parts.bus.emit(Event::SiteResumed { site: site.to_owned() });
+            self.shared.parts.bus.emit(Event::SiteResumed {
+                site: site.to_owned(),
+            });
         }
         keys.len()
     }
 
     fn keys_of(&self, site: &str) -> Vec<Arc<SiteKey>> {
         let state = self.lock();
-        state.sites.keys().filter(|key| key.site() == site || key.to_string() == site).cloned().collect()
+        state
+            .sites
+            .keys()
+            .filter(|key| key.site() == site || key.to_string() == site)
+            .cloned()
+            .collect()
     }
 
     /// Suspends one site and defers what waits for it.
@@ -266,12 +279,17 @@ impl Queue {
             None => {
                 let key = Arc::new(plan.key);
                 let limits = self.site_limits();
-                let site = Site { queue: SiteQueue::new(limits), wake: Arc::new(Notify::new()) };
+                let site = Site {
+                    queue: SiteQueue::new(limits),
+                    wake: Arc::new(Notify::new()),
+                };
                 state.sites.insert(key.clone(), site);
                 key
             }
         };
-        let Some(site) = state.sites.get_mut(&key) else { return };
+        let Some(site) = state.sites.get_mut(&key) else {
+            return;
+        };
         if let Some(rest) = site.queue.rested(now) {
             let why = rest.why.clone();
             drop(state);
@@ -286,7 +304,9 @@ impl Queue {
 
     /// Starts a worker for a site if it wants one and there is room for one more connection.
     fn start_workers(&self, state: &mut State, key: &Arc<SiteKey>) {
-        let Some(site) = state.sites.get_mut(key) else { return };
+        let Some(site) = state.sites.get_mut(key) else {
+            return;
+        };
         if state.workers >= self.shared.parts.config.delivery.connections_max {
             if site.queue.waiting() > 0 && state.starved.insert(key.clone()) {
                 state.hungry.push_back(key.clone());
@@ -296,7 +316,9 @@ impl Queue {
         if site.queue.start_worker() {
             state.workers += 1;
             let wake = site.wake.clone();
-            self.shared.tasks.spawn(worker::run(self.clone(), key.clone(), wake));
+            self.shared
+                .tasks
+                .spawn(worker::run(self.clone(), key.clone(), wake));
         }
     }
 
@@ -315,7 +337,11 @@ impl Queue {
         }
         // Work may have come while the worker was leaving.
         self.start_workers(&mut state, key);
-        if state.sites.get_mut(key).is_some_and(|site| site.queue.is_forgettable(now)) {
+        if state
+            .sites
+            .get_mut(key)
+            .is_some_and(|site| site.queue.is_forgettable(now))
+        {
             state.sites.remove(key);
         }
     }
@@ -351,7 +377,11 @@ impl Queue {
         SiteLimits {
             connections_max: self.shared.parts.config.delivery.connections_per_site_max,
             rest_first: self.shared.policy.first_wait().min(limits::SITE_REST_FIRST),
-            rest_longest: self.shared.policy.last_wait().min(limits::SITE_REST_LONGEST),
+            rest_longest: self
+                .shared
+                .policy
+                .last_wait()
+                .min(limits::SITE_REST_LONGEST),
         }
     }
 
@@ -361,6 +391,9 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -66,7 +66,11 @@ impl RelayServices {
         message: Bytes,
     ) -> Result<String, SubmitError> {
         let stopping = || SubmitError::Invalid("the relay is stopping".into());
-        let shared = self.inbound.get().and_then(Weak::upgrade).ok_or_else(stopping)?;
+        let shared = self
+            .inbound
+            .get()
+            .and_then(Weak::upgrade)
+            .ok_or_else(stopping)?;
         let hops = RelayServices::hops_after(&shared, cause);
         if hops > limits::SUBMIT_HOPS_MAX {
             return Err(SubmitError::Loop);
@@ -117,7 +121,8 @@ impl Services for RelayServices {
         value: Bytes,
         ttl: Option<Duration>,
     ) -> Result<bool, KvError> {
-        self.kv.set_if_absent(plugin, quota, key, value, ttl, self.now())
+        self.kv
+            .set_if_absent(plugin, quota, key, value, ttl, self.now())
     }
 
     fn kv_delete(&self, plugin: &str, key: &str) -> Result<bool, KvError> {
@@ -154,7 +159,8 @@ impl Services for RelayServices {
         per_second: f64,
         burst: f64,
     ) -> Result<bool, KvError> {
-        self.kv.take(plugin, quota, key, tokens, per_second, burst, self.now())
+        self.kv
+            .take(plugin, quota, key, tokens, per_second, burst, self.now())
     }
 
     fn dns_texts<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<String>, DnsError>> {
@@ -163,7 +169,11 @@ impl Services for RelayServices {
 
     fn dns_addresses<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<String>, DnsError>> {
         Box::pin(async move {
-            let found = self.resolver.addresses(name, self.families).await.map_err(of_dns)?;
+            let found = self
+                .resolver
+                .addresses(name, self.families)
+                .await
+                .map_err(of_dns)?;
             Ok(found.iter().map(IpAddr::to_string).collect())
         })
     }
@@ -174,7 +184,10 @@ impl Services for RelayServices {
     ) -> BoxFuture<'a, Result<Vec<(u16, String)>, DnsError>> {
         Box::pin(async move {
             let found = self.resolver.exchangers(name).await.map_err(of_dns)?;
-            Ok(found.into_iter().map(|mx| (mx.preference, mx.exchange)).collect())
+            Ok(found
+                .into_iter()
+                .map(|mx| (mx.preference, mx.exchange))
+                .collect())
         })
     }
 
@@ -207,12 +220,13 @@ impl Services for RelayServices {
     fn event(&self, told: PluginEvent<'_>) {
         let plugin = told.plugin.to_owned();
         let message = told.message.map(str::to_owned);
-        let breaker = |plugin: String, digest: &str, open: bool, why: String| Event::PluginBreaker {
-            plugin,
-            digest: digest.to_owned(),
-            open,
-            why,
-        };
+        let breaker =
+            |plugin: String, digest: &str, open: bool, why: String| Event::PluginBreaker {
+                plugin,
+                digest: digest.to_owned(),
+                open,
+                why,
+            };
         self.bus.emit(match told.kind {
             PluginEventKind::Emitted { kind, fields } => Event::PluginEvent {
                 plugin,
@@ -226,9 +240,11 @@ impl Services for RelayServices {
                 hooks: Vec::new(),
                 took: Duration::ZERO,
             },
-            PluginEventKind::Refused { reason } => {
-                Event::PluginRefused { plugin, digest: None, error: reason.to_owned() }
-            }
+            PluginEventKind::Refused { reason } => Event::PluginRefused {
+                plugin,
+                digest: None,
+                error: reason.to_owned(),
+            },
             PluginEventKind::Removed { .. } => Event::PluginRemoved { plugin },
             PluginEventKind::NotGranted { capability } => Event::PluginLog {
                 plugin,
@@ -247,9 +263,12 @@ impl Services for RelayServices {
                 breaker(plugin, "", true, format!("{faults} faults in a row"))
             }
             PluginEventKind::BreakerClosed => breaker(plugin, "", false, "it answered".to_owned()),
-            PluginEventKind::RolledBack { from, to } => {
-                breaker(plugin, from, true, format!("the version before serves again: {to}"))
-            }
+            PluginEventKind::RolledBack { from, to } => breaker(
+                plugin,
+                from,
+                true,
+                format!("the version before serves again: {to}"),
+            ),
         });
     }
 

@@ -14,9 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use baton_spool::{
-    Answer, Entry, IdSource, Limits, Message, MessageId, NewMessage, OpenReport, Operation, Refusal,
-    Settle,
-    Snapshot, Spool,
+    Answer, Entry, IdSource, Limits, Message, MessageId, NewMessage, OpenReport, Operation,
+    Refusal, Settle, Snapshot, Spool,
 };
 use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
@@ -170,7 +169,11 @@ impl Store {
 
     /// A name for a new message.
     pub fn new_id(&self) -> MessageId {
-        let mut ids = self.shared.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ids = self
+            .shared
+            .ids
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         ids.next(clock::now().as_millis(), rand::random())
     }
 
@@ -196,8 +199,16 @@ impl Store {
 
     /// Makes all outcomes of an attempt durable, with what follows from them.
     pub async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
-        let bytes = settle.accept.iter().map(|m| m.body_bytes() as usize).sum::<usize>()
-            + settle.inbox.iter().map(|m| m.raw.iter().map(Bytes::len).sum::<usize>()).sum::<usize>();
+        let bytes = settle
+            .accept
+            .iter()
+            .map(|m| m.body_bytes() as usize)
+            .sum::<usize>()
+            + settle
+                .inbox
+                .iter()
+                .map(|m| m.raw.iter().map(Bytes::len).sum::<usize>())
+                .sum::<usize>();
         let fresh: Vec<Fresh> = settle.accept.iter().filter_map(|m| self.fresh(m)).collect();
         let operations = vec![Operation::Settle(Box::new(settle))];
         let answers = self.commit_sized(operations, bytes, true).await?;
@@ -210,9 +221,9 @@ impl Store {
 
     /// Makes operations durable; one answer for each.
     pub async fn commit(&self, operations: Vec<Operation>) -> Result<Vec<Answer>, StoreError> {
-        let wakes = operations.iter().any(|o| {
-            matches!(o, Operation::Release { .. } | Operation::Reschedule { .. })
-        });
+        let wakes = operations
+            .iter()
+            .any(|o| matches!(o, Operation::Release { .. } | Operation::Reschedule { .. }));
         let answers = self.commit_sized(operations, 0, false).await?;
         if wakes {
             self.shared.missed.tell();
@@ -221,7 +232,10 @@ impl Store {
     }
 
     /// As [`Store::commit`], for what only informs: it may wait a moment for others to share a sync with.
-    pub async fn commit_later(&self, operations: Vec<Operation>) -> Result<Vec<Answer>, StoreError> {
+    pub async fn commit_later(
+        &self,
+        operations: Vec<Operation>,
+    ) -> Result<Vec<Answer>, StoreError> {
         self.commit_sized(operations, 0, true).await
     }
 
@@ -253,8 +267,19 @@ impl Store {
 
     /// Ends the writer after everything handed over before is durable. Later commits answer [`StoreError::Closed`].
     pub async fn close(&self) {
-        drop(self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(
+            self.shared
+                .jobs
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let writer = self
+            .shared
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(writer) = writer {
             let _ = tokio::task::spawn_blocking(move || writer.join()).await;
         }
@@ -270,9 +295,19 @@ impl Store {
         let room = self.shared.room.clone().acquire_many_owned(kib).await;
         let room = room.map_err(|_| StoreError::Closed)?;
         let (answer, answered) = oneshot::channel();
-        let job = Job { operations, answer, patient, _room: room, bytes };
+        let job = Job {
+            operations,
+            answer,
+            patient,
+            _room: room,
+            bytes,
+        };
         {
-            let jobs = self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            let jobs = self
+                .shared
+                .jobs
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let jobs = jobs.as_ref().ok_or(StoreError::Closed)?;
             jobs.send(job).map_err(|_| StoreError::Closed)?;
         }
@@ -284,9 +319,9 @@ impl Store {
         let now = clock::now().as_millis();
         let entries: Vec<Entry> = (0..)
             .zip(&new.recipients)
-            .filter(|(_, entry)| {
-                matches!(entry.state, baton_spool::EntryState::Due(at) if at <= now)
-            })
+            .filter(
+                |(_, entry)| matches!(entry.state, baton_spool::EntryState::Due(at) if at <= now),
+            )
             .map(|(number, entry)| Entry {
                 id: baton_spool::EntryId::new(new.id, number),
                 recipient: entry.recipient.clone(),
@@ -312,7 +347,11 @@ impl Store {
             subject: new.subject.clone(),
             meta: new.meta.clone(),
         });
-        Some(Fresh { message, entries, body: self.keep_body(new) })
+        Some(Fresh {
+            message,
+            entries,
+            body: self.keep_body(new),
+        })
     }
 
     fn keep_body(&self, new: &NewMessage) -> Option<Arc<Body>> {
@@ -322,7 +361,11 @@ impl Store {
             counter.fetch_sub(bytes, Ordering::Relaxed);
             return None;
         }
-        Some(Arc::new(Body { pieces: new.body.clone(), bytes, counter: counter.clone() }))
+        Some(Arc::new(Body {
+            pieces: new.body.clone(),
+            bytes,
+            counter: counter.clone(),
+        }))
     }
 
     fn hand_over(&self, fresh: Vec<Fresh>) {

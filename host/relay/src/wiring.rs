@@ -17,9 +17,9 @@ use crate::event::{Bus, Event};
 use crate::inbound::{self, Door, auth::Accounts, chain::Chains};
 use crate::outbound::{Outbound, Times};
 use crate::queue::{self, Queue};
+use crate::services::RelayServices;
 use crate::services::http::HttpClient;
 use crate::services::kv::Kv;
-use crate::services::RelayServices;
 use crate::store::Store;
 use crate::tls::{self, ClientTls, ServerTls};
 use crate::{Relay, StartError, bundled, clock, limits, net};
@@ -39,7 +39,10 @@ pub(crate) async fn start(config: Config) -> Result<Relay, StartError> {
             error,
         })?;
         let tls = certificate(listener, &mut certificates)?;
-        listeners.push((socket, Arc::new(Door::new(listener.clone(), &hostname, tls))));
+        listeners.push((
+            socket,
+            Arc::new(Door::new(listener.clone(), &hostname, tls)),
+        ));
     }
     let (store, handover) = open_store(&config, &bus).await?;
     let resolver = Resolver::new(&config.dns)?;
@@ -84,7 +87,10 @@ pub(crate) async fn start(config: Config) -> Result<Relay, StartError> {
     let queue = Queue::start(parts, handover);
     let background = TaskTracker::new();
     let end = CancellationToken::new();
-    background.spawn(until(end.clone(), housekeeping(kv.clone(), store.clone(), bus.clone())));
+    background.spawn(until(
+        end.clone(),
+        housekeeping(kv.clone(), store.clone(), bus.clone()),
+    ));
     background.spawn(until(end.clone(), tls::watch(certificates, bus.clone())));
     bus.emit(Event::Started {
         version: env!("CARGO_PKG_VERSION"),
@@ -98,11 +104,28 @@ pub(crate) async fn start(config: Config) -> Result<Relay, StartError> {
             address: door.config.address,
             error,
         })?;
-        bus.emit(Event::ListenerBound { listener: name.clone(), address });
+        bus.emit(Event::ListenerBound {
+            listener: name.clone(),
+            address,
+        });
         smtp.push((name, address));
-        inbound.tasks.spawn(inbound::serve(socket, door, inbound.clone()));
+        inbound
+            .tasks
+            .spawn(inbound::serve(socket, door, inbound.clone()));
     }
-    Ok(Relay { config, bus, store, kv, plugins, inbound, queue, smtp, stop, end, background })
+    Ok(Relay {
+        config,
+        bus,
+        store,
+        kv,
+        plugins,
+        inbound,
+        queue,
+        smtp,
+        stop,
+        end,
+        background,
+    })
 }
 
 /// Listeners that name the same files share what was read of them.
@@ -110,7 +133,9 @@ fn certificate(
     listener: &config::Listener,
     known: &mut Vec<ServerTls>,
 ) -> Result<Option<ServerTls>, StartError> {
-    let Some(files) = &listener.certificate else { return Ok(None) };
+    let Some(files) = &listener.certificate else {
+        return Ok(None);
+    };
     if let Some(tls) = known.iter().find(|tls| tls.files() == files) {
         return Ok(Some(tls.clone()));
     }
@@ -123,8 +148,12 @@ async fn open_store(
     config: &Config,
     bus: &Bus,
 ) -> Result<(Store, crate::store::Handover), StartError> {
-    let recipients_max =
-        config.listeners.iter().map(|listener| listener.limits.recipients_max).max().unwrap_or(0);
+    let recipients_max = config
+        .listeners
+        .iter()
+        .map(|listener| listener.limits.recipients_max)
+        .max()
+        .unwrap_or(0);
     let limits = baton_spool::Limits {
         spool_bytes_max: config.limits.spool_bytes_max,
         disk_free_bytes_min: config.limits.disk_free_bytes_min,
@@ -139,7 +168,10 @@ async fn open_store(
     let opened = tokio::task::spawn_blocking(move || Store::open(&folder, limits)).await;
     let (store, handover, report) = opened
         .map_err(|error| StartError::Other(error.to_string()))?
-        .map_err(|error| StartError::Spool { folder: shown, error })?;
+        .map_err(|error| StartError::Spool {
+            folder: shown,
+            error,
+        })?;
     for aside in report.set_aside {
         bus.emit(Event::RecordSetAside {
             table: aside.table.to_string(),
@@ -163,8 +195,14 @@ fn services(
         kv: kv.clone(),
         resolver: resolver.clone(),
         families,
-        http: HttpClient { resolver: resolver.clone(), tls: tls.clone(), families },
-        http_grants: grants.map(|(name, s)| (name.clone(), s.grants.http.clone())).collect::<HashMap<_, _>>(),
+        http: HttpClient {
+            resolver: resolver.clone(),
+            tls: tls.clone(),
+            families,
+        },
+        http_grants: grants
+            .map(|(name, s)| (name.clone(), s.grants.http.clone()))
+            .collect::<HashMap<_, _>>(),
         bus: bus.clone(),
         began: Instant::now(),
         inbound: OnceLock::new(),
@@ -185,11 +223,16 @@ async fn load_plugins(
 pub(crate) fn plugin_settings(config: &Config) -> Settings {
     let sections = config.plugins.sections.iter();
     Settings {
-        plugins: sections.map(|(name, section)| (name.clone(), one_plugin(section))).collect(),
+        plugins: sections
+            .map(|(name, section)| (name.clone(), one_plugin(section)))
+            .collect(),
         dir: config.plugins.dir.clone(),
         bundled: bundled::COMPONENTS
             .iter()
-            .map(|(name, bytes)| Bundled { name: (*name).into(), bytes })
+            .map(|(name, bytes)| Bundled {
+                name: (*name).into(),
+                bytes,
+            })
             .collect(),
         hostname: config.hostname.as_str().into(),
         public_url: config.http.public_url.as_deref().map(Arc::from),
@@ -213,7 +256,10 @@ fn one_plugin(section: &config::PluginSection) -> baton_hooks::PluginSettings {
             http: section.grants.http.clone(),
             dns: section.grants.dns,
             submit: section.grants.submit,
-            kv_bytes_max: section.grants.kv_bytes.unwrap_or(defaults.grants.kv_bytes_max),
+            kv_bytes_max: section
+                .grants
+                .kv_bytes
+                .unwrap_or(defaults.grants.kv_bytes_max),
             secrets: section.grants.secrets.clone(),
         },
         limits: baton_hooks::Limits {
@@ -229,7 +275,9 @@ fn one_plugin(section: &config::PluginSection) -> baton_hooks::PluginSettings {
             Some(config::InstanceLife::Transaction) => baton_hooks::InstanceScope::Transaction,
             Some(config::InstanceLife::Session) => baton_hooks::InstanceScope::Session,
         },
-        config: serde_json::Value::Object(section.settings.clone()).to_string().into(),
+        config: serde_json::Value::Object(section.settings.clone())
+            .to_string()
+            .into(),
         secrets: section
             .secrets
             .0
@@ -242,7 +290,13 @@ fn one_plugin(section: &config::PluginSection) -> baton_hooks::PluginSettings {
 /// By which names this relay stands in MX records.
 fn own_names(config: &Config) -> Vec<String> {
     let mut names = vec![config.hostname.clone(), config.delivery.ehlo.clone()];
-    names.extend(config.delivery.egresses.values().filter_map(|egress| egress.ehlo.clone()));
+    names.extend(
+        config
+            .delivery
+            .egresses
+            .values()
+            .filter_map(|egress| egress.ehlo.clone()),
+    );
     names
 }
 
@@ -254,14 +308,23 @@ async fn housekeeping(kv: Arc<Kv>, store: Store, bus: Bus) {
     loop {
         tick.tick().await;
         if let Err(error) = kv.flush().await {
-            bus.emit(Event::Trouble { place: "key-value", error: error.to_string() });
+            bus.emit(Event::Trouble {
+                place: "key-value",
+                error: error.to_string(),
+            });
         }
         if last_sweep.elapsed() >= limits::SWEEP_EVERY {
             last_sweep = Instant::now();
             let now_ms = clock::now().as_millis();
-            let sweep = Operation::Sweep { now_ms, rows_max: limits::SWEEP_ROWS_MAX };
+            let sweep = Operation::Sweep {
+                now_ms,
+                rows_max: limits::SWEEP_ROWS_MAX,
+            };
             if let Err(error) = store.commit_later(vec![sweep]).await {
-                bus.emit(Event::Trouble { place: "sweep", error: error.to_string() });
+                bus.emit(Event::Trouble {
+                    place: "sweep",
+                    error: error.to_string(),
+                });
             }
         }
     }

@@ -59,7 +59,11 @@ pub struct Taken {
 impl Taken {
     /// What the peer is told.
     pub fn reply(&self) -> Reply {
-        Reply::new(250, EnhancedStatus::new(2, 0, 0), &format!("OK queued as {}", self.id))
+        Reply::new(
+            250,
+            EnhancedStatus::new(2, 0, 0),
+            &format!("OK queued as {}", self.id),
+        )
     }
 }
 
@@ -86,7 +90,10 @@ pub async fn take(
     sitting.set_draft(EditSet::new(message, arrival.envelope.smtputf8()));
     let verdict = sitting.on_data(&arrival.envelope).await;
     arrival.records.append(&mut sitting.take_records());
-    let plugin = arrival.records.last().map(|record| record.plugin.to_string());
+    let plugin = arrival
+        .records
+        .last()
+        .map(|record| record.plugin.to_string());
     if let Some(refusal) = Refusal::of_verdict(&verdict, plugin.clone()) {
         return reject(shared, arrival, received, refusal).await;
     }
@@ -108,7 +115,10 @@ pub async fn take(
 fn versions(sitting: &Sitting) -> Vec<PluginVersion> {
     let digests = sitting.generation().digests().iter();
     digests
-        .map(|(name, digest)| PluginVersion { name: name.to_string(), digest: digest.to_string() })
+        .map(|(name, digest)| PluginVersion {
+            name: name.to_string(),
+            digest: digest.to_string(),
+        })
         .collect()
 }
 
@@ -127,15 +137,25 @@ async fn keep(
     let mut subject = None;
     for (nth, copy) in copies.into_iter().enumerate() {
         let own_id = if nth == 0 { id } else { shared.store.new_id() };
-        let message =
-            new_message(shared, &arrival, copy, own_id, received, &date, &plugins, trace.clone());
+        let message = new_message(
+            shared,
+            &arrival,
+            copy,
+            own_id,
+            received,
+            &date,
+            &plugins,
+            trace.clone(),
+        );
         if nth == 0 {
             subject = message.subject.clone();
         }
         messages.push(message);
     }
     let ids = messages.iter().map(|message| message.id).collect();
-    let bytes = messages.first().map_or(0, |message| message.body_bytes() as usize);
+    let bytes = messages
+        .first()
+        .map_or(0, |message| message.body_bytes() as usize);
     if let Err(error) = shared.store.accept(messages, Vec::new()).await {
         let refusal = Refusal::of_store(&error);
         tell::calls(shared, &arrival, calls);
@@ -203,29 +223,47 @@ fn new_message(
                 } else {
                     due.clone()
                 },
-                notes: Notes { refused: one.refused, ..Notes::default() }.encode(),
+                notes: Notes {
+                    refused: one.refused,
+                    ..Notes::default()
+                }
+                .encode(),
             })
             .collect(),
         origin: arrival.origin.clone(),
-        tags: copy.tags.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+        tags: copy
+            .tags
+            .iter()
+            .map(|(k, v)| (k.to_string(), v.to_string()))
+            .collect(),
         plugins: plugins.to_vec(),
         subject: copy.draft.header("Subject"),
-        meta: Meta { needs_utf8, hops: arrival.hops }.encode(),
+        meta: Meta {
+            needs_utf8,
+            hops: arrival.hops,
+        }
+        .encode(),
         body,
         trace,
     }
 }
 
 /// 250, and nothing is kept but a line for the operator.
-async fn discard(
-    shared: &Shared,
-    arrival: Arrival,
-    received: Timestamp,
-) -> Result<Taken, Refusal> {
+async fn discard(shared: &Shared, arrival: Arrival, received: Timestamp) -> Result<Taken, Refusal> {
     let id = arrival.id;
-    tell::gone(shared, &arrival, received, baton_spool::MessageState::Discarded).await;
+    tell::gone(
+        shared,
+        &arrival,
+        received,
+        baton_spool::MessageState::Discarded,
+    )
+    .await;
     tell::discarded(shared, &arrival);
-    Ok(Taken { id, ids: Vec::new(), held: None })
+    Ok(Taken {
+        id,
+        ids: Vec::new(),
+        held: None,
+    })
 }
 
 async fn reject(
@@ -234,7 +272,13 @@ async fn reject(
     received: Timestamp,
     refusal: Refusal,
 ) -> Result<Taken, Refusal> {
-    tell::gone(shared, &arrival, received, baton_spool::MessageState::Rejected).await;
+    tell::gone(
+        shared,
+        &arrival,
+        received,
+        baton_spool::MessageState::Rejected,
+    )
+    .await;
     Err(refusal)
 }
 

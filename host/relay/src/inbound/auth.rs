@@ -29,8 +29,10 @@ pub enum Checked {
 impl Accounts {
     /// `anybody` takes any credentials as long as there are no accounts.
     pub fn new(accounts: &[Account], anybody: bool) -> Accounts {
-        let by_name: HashMap<_, _> =
-            accounts.iter().map(|account| (account.name.to_lowercase(), account.clone())).collect();
+        let by_name: HashMap<_, _> = accounts
+            .iter()
+            .map(|account| (account.name.to_lowercase(), account.clone()))
+            .collect();
         Accounts {
             anybody: anybody && by_name.is_empty(),
             by_name: Arc::new(by_name),
@@ -58,7 +60,9 @@ impl Accounts {
         let verified = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             match accounts.get(&name) {
-                Some(account) => account.verify(secret.as_bytes()).then(|| account.name.clone()),
+                Some(account) => account
+                    .verify(secret.as_bytes())
+                    .then(|| account.name.clone()),
                 None => {
                     verify_nobody(secret.as_bytes());
                     None
@@ -89,7 +93,9 @@ pub fn may_send_as(senders: &[String], mailbox: &str) -> bool {
         if allowed.contains('@') {
             allowed == mailbox
         } else if let Some(parent) = allowed.strip_prefix("*.") {
-            domain.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1)
+            domain
+                .strip_suffix(parent)
+                .is_some_and(|rest| rest.ends_with('.') && rest.len() > 1)
         } else {
             allowed == domain
         }
@@ -106,7 +112,13 @@ mod tests {
         for yes in ["joe@example.net", "a@EXAMPLE.org", "b@mail.example.com"] {
             assert!(may_send_as(&senders, yes), "{yes}");
         }
-        for no in ["jim@example.net", "a@sub.example.org", "b@example.com", "b@badexample.com", ""] {
+        for no in [
+            "jim@example.net",
+            "a@sub.example.org",
+            "b@example.com",
+            "b@badexample.com",
+            "",
+        ] {
             assert!(!may_send_as(&senders, no), "{no}");
         }
         assert!(may_send_as(&[], "anybody@example.net"));

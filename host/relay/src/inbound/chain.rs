@@ -23,14 +23,22 @@ impl Chains {
         if hops == 0 {
             return UnderWay { of: None };
         }
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         under_way.insert(message.clone(), hops);
-        UnderWay { of: Some((self.under_way.clone(), message.clone())) }
+        UnderWay {
+            of: Some((self.under_way.clone(), message.clone())),
+        }
     }
 
     /// The length of the chain of a message that is being taken; none if it is none.
     pub fn hops(&self, message: &str) -> Option<u8> {
-        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         under_way.get(message).copied()
     }
 }
@@ -38,7 +46,10 @@ impl Chains {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         if let Some((under_way, message)) = self.of.take() {
-            under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&message);
+            under_way
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&message);
         }
     }
 }

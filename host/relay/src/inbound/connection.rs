@@ -38,7 +38,11 @@ pub(super) async fn run(
     };
     let id = shared.new_session_id();
     let listener = door.name.clone();
-    shared.bus.emit(Event::SessionOpened { session: id.clone().into(), listener: listener.clone().into(), peer });
+    shared.bus.emit(Event::SessionOpened {
+        session: id.clone().into(),
+        listener: listener.clone().into(),
+        peer,
+    });
     let began = Instant::now();
     let mut connection = Connection {
         session: Session::new(door.settings.clone()),
@@ -50,7 +54,13 @@ pub(super) async fn run(
         ending: Closed::Peer,
     };
     connection.serve().await;
-    let Connection { mut stream, judge, ending, shared, .. } = connection;
+    let Connection {
+        mut stream,
+        judge,
+        ending,
+        shared,
+        ..
+    } = connection;
     let _ = timeout(limits::QUIT_TIMEOUT, stream.shutdown()).await;
     shared.bus.emit(Event::SessionClosed {
         session: id.into(),
@@ -167,7 +177,12 @@ impl Connection {
     }
 
     async fn read_within(&mut self, patience: Duration) -> Read {
-        let Connection { stream, session, shared, .. } = self;
+        let Connection {
+            stream,
+            session,
+            shared,
+            ..
+        } = self;
         tokio::select! {
             biased;
             got = timeout(patience, stream.read_into(session)) => match got {
@@ -180,9 +195,10 @@ impl Connection {
     }
 
     async fn handshake(&mut self) -> bool {
-        let (Some(tls), Stream::Plain(plain)) =
-            (&self.door.tls, std::mem::replace(&mut self.stream, Stream::Gone))
-        else {
+        let (Some(tls), Stream::Plain(plain)) = (
+            &self.door.tls,
+            std::mem::replace(&mut self.stream, Stream::Gone),
+        ) else {
             return false;
         };
         let error = match timeout(limits::HANDSHAKE_TIMEOUT, Box::pin(tls.accept(plain))).await {
@@ -198,7 +214,11 @@ impl Connection {
         };
         self.ending = Closed::Tls;
         let (listener, peer) = (self.door.name.clone().into(), self.judge.peer());
-        self.shared.bus.emit(Event::TlsFailed { listener, peer, error });
+        self.shared.bus.emit(Event::TlsFailed {
+            listener,
+            peer,
+            error,
+        });
         false
     }
 }
@@ -263,11 +283,17 @@ async fn behind_proxy(
         return Some((stream, peer, permit));
     }
     let refuse = |peer, reason| {
-        shared.bus.emit(Event::SessionRefused { listener: door.name.clone().into(), peer, reason });
+        shared.bus.emit(Event::SessionRefused {
+            listener: door.name.clone().into(),
+            peer,
+            reason,
+        });
         None
     };
     let header = timeout(limits::HANDSHAKE_TIMEOUT, read_proxy_header(&mut stream)).await;
-    let Ok(Some(source)) = header else { return refuse(peer, Refused::Proxy) };
+    let Ok(Some(source)) = header else {
+        return refuse(peer, Refused::Proxy);
+    };
     // A health check of the proxy itself (LOCAL, UNKNOWN) keeps the proxy's address.
     let peer = source.unwrap_or(peer);
     if permit.belongs_to(peer.ip()).is_err() {

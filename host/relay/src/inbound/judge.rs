@@ -84,8 +84,15 @@ impl Judge {
     /// The session is encrypted from here on, and has forgotten what it learned before.
     pub fn encrypted(&mut self, description: &str) {
         self.transaction = None;
-        let facts = hooks::Session { tls: Some(description.into()), ..(*self.facts).clone() };
-        self.learn(hooks::Session { helo: None, account: None, ..facts });
+        let facts = hooks::Session {
+            tls: Some(description.into()),
+            ..(*self.facts).clone()
+        };
+        self.learn(hooks::Session {
+            helo: None,
+            account: None,
+            ..facts
+        });
     }
 
     /// Decides one question.
@@ -95,7 +102,10 @@ impl Judge {
         let (sender, recipient) = whom(session, &question);
         let decided = match question {
             Question::Connect => self.connect().await,
-            Question::Auth { mechanism, credentials } => {
+            Question::Auth {
+                mechanism,
+                credentials,
+            } => {
                 return self.auth(mechanism, credentials).await;
             }
             Question::Mail { sender, .. } => self.mail(session, &sender).await,
@@ -145,19 +155,34 @@ impl Judge {
     async fn learn_name(&mut self) {
         let address = self.peer.ip().to_canonical();
         let own = is_loopback(address)
-            || self.door.config.relay_from.iter().any(|network| network.contains(address));
+            || self
+                .door
+                .config
+                .relay_from
+                .iter()
+                .any(|network| network.contains(address));
         if own {
             return;
         }
-        let name = timeout(limits::PEER_NAME_TIMEOUT, self.shared.resolver.confirmed_name(address)).await;
+        let name = timeout(
+            limits::PEER_NAME_TIMEOUT,
+            self.shared.resolver.confirmed_name(address),
+        )
+        .await;
         if let Ok(Ok(Some(name))) = name {
-            self.learn(hooks::Session { peer_name: Some(name.into()), ..(*self.facts).clone() });
+            self.learn(hooks::Session {
+                peer_name: Some(name.into()),
+                ..(*self.facts).clone()
+            });
         }
     }
 
     async fn auth(&mut self, mechanism: Mechanism, credentials: Credentials) -> Answer {
         let Credentials { identity, secret } = credentials;
-        let verdict = self.sitting.on_auth(mechanism.as_str(), &identity, &secret).await;
+        let verdict = self
+            .sitting
+            .on_auth(mechanism.as_str(), &identity, &secret)
+            .await;
         self.report(None);
         let checked = match verdict {
             AuthVerdict::Allow(account) => Checked::Account(account),
@@ -172,13 +197,22 @@ impl Judge {
         let mechanism = mechanism.as_str().to_owned();
         match checked {
             Checked::Account(account) => {
-                let event = Event::AuthOk { session, account: account.clone(), mechanism };
+                let event = Event::AuthOk {
+                    session,
+                    account: account.clone(),
+                    mechanism,
+                };
                 self.shared.bus.emit(event);
                 Answer::Account(account)
             }
             Checked::Wrong => {
                 let peer = self.peer;
-                self.shared.bus.emit(Event::AuthFailed { session, peer, identity, mechanism });
+                self.shared.bus.emit(Event::AuthFailed {
+                    session,
+                    peer,
+                    identity,
+                    mechanism,
+                });
                 let text = "Authentication credentials invalid";
                 Refusal::new(535, (5, 7, 8), text, "wrong credentials").into_answer()
             }
@@ -198,7 +232,11 @@ impl Judge {
             Some(envelope) => sitting.on_mail(envelope).await,
             None => Verdict::Pass,
         };
-        let mut transaction = Transaction { records: sitting.take_records(), sitting, discarded_by: None };
+        let mut transaction = Transaction {
+            records: sitting.take_records(),
+            sitting,
+            discarded_by: None,
+        };
         let plugin = transaction.last_plugin();
         if let Some(refusal) = Refusal::of_verdict(&verdict, plugin.clone()) {
             self.tell(&transaction.records, None);
@@ -216,12 +254,21 @@ impl Judge {
         let (Some(account), Some(mailbox)) = (&self.facts.account, sender.mailbox()) else {
             return Ok(());
         };
-        let senders = self.shared.auth.get(account).map(|account| account.senders.as_slice());
+        let senders = self
+            .shared
+            .auth
+            .get(account)
+            .map(|account| account.senders.as_slice());
         if may_send_as(senders.unwrap_or_default(), &mailbox.to_string()) {
             return Ok(());
         }
         let cause = format!("account {account} may not send as {mailbox}");
-        Err(Refusal::new(553, (5, 7, 1), "Sender address not allowed for this account", cause))
+        Err(Refusal::new(
+            553,
+            (5, 7, 1),
+            "Sender address not allowed for this account",
+            cause,
+        ))
     }
 
     /// A client need not send a whole message to learn that there is no room.
@@ -231,8 +278,16 @@ impl Judge {
         if stored < stored_max {
             return Ok(());
         }
-        self.shared.bus.emit(Event::SpoolFull { bytes: stored, bytes_max: stored_max });
-        Err(Refusal::new(452, (4, 3, 1), "Insufficient system storage", "the spool is full"))
+        self.shared.bus.emit(Event::SpoolFull {
+            bytes: stored,
+            bytes_max: stored_max,
+        });
+        Err(Refusal::new(
+            452,
+            (4, 3, 1),
+            "Insufficient system storage",
+            "the spool is full",
+        ))
     }
 
     async fn recipient(
@@ -241,11 +296,14 @@ impl Judge {
         recipient: Recipient,
     ) -> Result<Answer, Refusal> {
         self.check_relay(&recipient.address)?;
-        let (Some(transaction), Some(envelope)) = (&mut self.transaction, session.envelope()) else {
+        let (Some(transaction), Some(envelope)) = (&mut self.transaction, session.envelope())
+        else {
             return Ok(Answer::Proceed);
         };
         let verdict = transaction.sitting.on_rcpt(envelope, &recipient).await;
-        transaction.records.append(&mut transaction.sitting.take_records());
+        transaction
+            .records
+            .append(&mut transaction.sitting.take_records());
         let plugin = transaction.last_plugin();
         match verdict {
             RecipientVerdict::Rewrite(to) => Ok(Answer::instead(&recipient, to)),
@@ -277,7 +335,12 @@ impl Judge {
     /// Whether this client may send to the world.
     fn is_trusted(&self) -> bool {
         self.facts.account.is_some()
-            || self.door.config.relay_from.iter().any(|network| network.contains(self.peer.ip()))
+            || self
+                .door
+                .config
+                .relay_from
+                .iter()
+                .any(|network| network.contains(self.peer.ip()))
     }
 
     async fn message(
@@ -287,8 +350,18 @@ impl Judge {
         body: Bytes,
     ) -> Result<Answer, Refusal> {
         let began = Instant::now();
-        let Some(Transaction { mut sitting, records, discarded_by }) = self.transaction.take() else {
-            return Err(Refusal::new(451, (4, 3, 0), "Local trouble, try again later", "no transaction"));
+        let Some(Transaction {
+            mut sitting,
+            records,
+            discarded_by,
+        }) = self.transaction.take()
+        else {
+            return Err(Refusal::new(
+                451,
+                (4, 3, 0),
+                "Local trouble, try again later",
+                "no transaction",
+            ));
         };
         let arrival = Arrival {
             id: self.shared.store.new_id(),
@@ -375,7 +448,9 @@ fn whom(session: &Session, question: &Question) -> (Option<String>, Option<Strin
     match question {
         Question::Mail { sender, .. } => (text(sender), None),
         Question::Recipient { recipient } => {
-            let sender = session.envelope().and_then(|envelope| text(&envelope.sender));
+            let sender = session
+                .envelope()
+                .and_then(|envelope| text(&envelope.sender));
             (sender, Some(recipient.address.to_string()))
         }
         Question::Message { envelope, .. } => (text(&envelope.sender), None),

@@ -38,7 +38,12 @@ impl Refusal {
             Verdict::Reject(reply) | Verdict::Defer(reply) => (reply.clone(), false),
             Verdict::Disconnect(reply) => (reply.clone(), true),
         };
-        Some(Refusal { reply, cause: verdict.to_string(), plugin, closes })
+        Some(Refusal {
+            reply,
+            cause: verdict.to_string(),
+            plugin,
+            closes,
+        })
     }
 
     /// Why a message could not be made durable.
@@ -59,6 +64,10 @@ impl Refusal {
 
     /// For the session.
     pub fn into_answer(self) -> Answer {
-        if self.closes { Answer::Close(self.reply) } else { Answer::Refuse(self.reply) }
+        if self.closes {
+            Answer::Close(self.reply)
+        } else {
+            Answer::Refuse(self.reply)
+        }
     }
 }

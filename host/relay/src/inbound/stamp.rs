@@ -51,10 +51,17 @@ pub fn received(stamp: &Stamp<'_>) -> String {
         };
     }
     let fold = if stamp.peer.is_some() { "\r\n\t" } else { " " };
-    let _ = write!(field, "{fold}by {} with {} id {}", stamp.hostname, stamp.protocol, stamp.id);
+    let _ = write!(
+        field,
+        "{fold}by {} with {} id {}",
+        stamp.hostname, stamp.protocol, stamp.id
+    );
     if let Some(tls) = stamp.tls {
         field.push_str("\r\n\t(");
-        for c in tls.chars().filter(|c| c.is_ascii_alphanumeric() || " ._-".contains(*c)) {
+        for c in tls
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || " ._-".contains(*c))
+        {
             field.push(c);
         }
         field.push(')');
@@ -87,7 +94,11 @@ pub fn needs_separator(header: &HeaderSection) -> bool {
 fn push_clean(field: &mut String, text: &str) {
     const NAME_CHARACTERS_MAX: usize = 255;
     for c in text.chars().take(NAME_CHARACTERS_MAX) {
-        field.push(if c.is_ascii_alphanumeric() || "-._:[]".contains(c) { c } else { '?' });
+        field.push(if c.is_ascii_alphanumeric() || "-._:[]".contains(c) {
+            c
+        } else {
+            '?'
+        });
     }
 }
 
@@ -126,8 +137,14 @@ mod tests {
     #[test]
     fn a_helo_cannot_write_into_the_field() {
         let helo = "evil) by trusted\r\nX-Spam: no;";
-        let field = received(&Stamp { helo: Some(helo), ..stamp() });
-        assert!(field.starts_with("Received: from evil??by?trusted??X-Spam:?no? ("), "{field}");
+        let field = received(&Stamp {
+            helo: Some(helo),
+            ..stamp()
+        });
+        assert!(
+            field.starts_with("Received: from evil??by?trusted??X-Spam:?no? ("),
+            "{field}"
+        );
     }
 
     #[test]

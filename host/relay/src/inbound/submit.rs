@@ -64,10 +64,14 @@ pub async fn submit(shared: &Shared, submission: Submission) -> Result<Taken, Re
         let verdict = sitting.on_rcpt(&envelope, &recipient).await;
         records.append(&mut sitting.take_records());
         match verdict {
-            RecipientVerdict::Rewrite(to) => envelope.recipients.extend(
-                to.into_iter()
-                    .map(|address| Recipient { address, parameters: recipient.parameters.clone() }),
-            ),
+            RecipientVerdict::Rewrite(to) => {
+                envelope
+                    .recipients
+                    .extend(to.into_iter().map(|address| Recipient {
+                        address,
+                        parameters: recipient.parameters.clone(),
+                    }))
+            }
             RecipientVerdict::Decide(Verdict::Discard) => {}
             RecipientVerdict::Decide(verdict) => {
                 match Refusal::of_verdict(&verdict, plugin(&records)) {
@@ -88,7 +92,11 @@ pub async fn submit(shared: &Shared, submission: Submission) -> Result<Taken, Re
             account: submission.account,
             ..Origin::default()
         },
-        protocol: if submission.source == Source::Http { "HTTP" } else { "LOCAL" },
+        protocol: if submission.source == Source::Http {
+            "HTTP"
+        } else {
+            "LOCAL"
+        },
         source: submission.source,
         session: None,
         is_submission: true,
@@ -101,17 +109,43 @@ pub async fn submit(shared: &Shared, submission: Submission) -> Result<Taken, Re
 }
 
 fn check(shared: &Shared, submission: &Submission) -> Result<(), Refusal> {
-    let limits = shared.config.listeners.iter().map(|listener| &listener.limits);
-    let bytes_max = limits.clone().map(|limits| limits.message_bytes_max).max().unwrap_or(0);
-    let recipients_max = limits.map(|limits| limits.recipients_max).max().unwrap_or(0);
+    let limits = shared
+        .config
+        .listeners
+        .iter()
+        .map(|listener| &listener.limits);
+    let bytes_max = limits
+        .clone()
+        .map(|limits| limits.message_bytes_max)
+        .max()
+        .unwrap_or(0);
+    let recipients_max = limits
+        .map(|limits| limits.recipients_max)
+        .max()
+        .unwrap_or(0);
     if submission.message.len() > bytes_max {
-        return Err(Refusal::new(552, (5, 3, 4), "Message too large", "too large"));
+        return Err(Refusal::new(
+            552,
+            (5, 3, 4),
+            "Message too large",
+            "too large",
+        ));
     }
     if submission.recipients.is_empty() {
-        return Err(Refusal::new(554, (5, 5, 1), "No recipients", "no recipients"));
+        return Err(Refusal::new(
+            554,
+            (5, 5, 1),
+            "No recipients",
+            "no recipients",
+        ));
     }
     if submission.recipients.len() > recipients_max {
-        return Err(Refusal::new(452, (4, 5, 3), "Too many recipients", "too many recipients"));
+        return Err(Refusal::new(
+            452,
+            (4, 5, 3),
+            "Too many recipients",
+            "too many recipients",
+        ));
     }
     if has_bare_line_ends(&submission.message) {
         let text = "Bare CR, bare LF or NUL in the message";

@@ -18,14 +18,14 @@ pub async fn open(outbound: &Outbound, destination: &Destination) -> Result<Link
     let mut worst: Option<Failure> = None;
     let mut tried = 0;
     for host in hosts {
-        let addresses =
-            match resolve::addresses(&host, &outbound.resolver, outbound.families).await {
-                Ok(addresses) => addresses,
-                Err(failure) => {
-                    note(&mut worst, failure);
-                    continue;
-                }
-            };
+        let addresses = match resolve::addresses(&host, &outbound.resolver, outbound.families).await
+        {
+            Ok(addresses) => addresses,
+            Err(failure) => {
+                note(&mut worst, failure);
+                continue;
+            }
+        };
         for address in usable(addresses, destination) {
             if tried == limits::ADDRESSES_TRIED_MAX {
                 break;
@@ -48,7 +48,10 @@ pub async fn open(outbound: &Outbound, destination: &Destination) -> Result<Link
 
 /// A failure that may pass outweighs one that will not: as long as one host may take the mail later, it is kept.
 fn note(worst: &mut Option<Failure>, failure: Failure) {
-    if worst.as_ref().is_none_or(|before| before.is_permanent() || !failure.is_permanent()) {
+    if worst
+        .as_ref()
+        .is_none_or(|before| before.is_permanent() || !failure.is_permanent())
+    {
         *worst = Some(failure);
     }
 }
@@ -58,7 +61,10 @@ fn usable(addresses: Vec<IpAddr>, destination: &Destination) -> Vec<IpAddr> {
     match &destination.egress {
         Some(egress) => {
             let v4 = egress.address.is_ipv4();
-            addresses.into_iter().filter(|address| address.is_ipv4() == v4).collect()
+            addresses
+                .into_iter()
+                .filter(|address| address.is_ipv4() == v4)
+                .collect()
         }
         None => addresses,
     }
@@ -88,13 +94,16 @@ async fn attempt(
     demand: TlsDemand,
 ) -> Result<Link, Failure> {
     let source = destination.egress.as_ref().map(|egress| egress.address);
-    let failed = |text: String| {
-        Failure::without_reply(Stage::Connect, EnhancedStatus::new(4, 4, 1), text)
-    };
+    let failed =
+        |text: String| Failure::without_reply(Stage::Connect, EnhancedStatus::new(4, 4, 1), text);
     let tcp = match timeout(outbound.times.connect, net::connect(target, source)).await {
         Ok(Ok(tcp)) => tcp,
         Ok(Err(error)) => return Err(failed(format!("cannot connect to {target}: {error}"))),
-        Err(_) => return Err(failed(format!("{target} does not accept the connection in time"))),
+        Err(_) => {
+            return Err(failed(format!(
+                "{target} does not accept the connection in time"
+            )));
+        }
     };
     let trust = match demand {
         TlsDemand::Verify => Trust::Verified,
@@ -102,7 +111,12 @@ async fn attempt(
     };
     let mut stream = Stream::Plain(tcp);
     if destination.implicit_tls {
-        stream = match timeout(outbound.times.command, stream.encrypt(&outbound.tls, trust, host)).await {
+        stream = match timeout(
+            outbound.times.command,
+            stream.encrypt(&outbound.tls, trust, host),
+        )
+        .await
+        {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(tls_failed(&error.to_string())),
             Err(_) => return Err(tls_failed("no answer in time")),
@@ -120,7 +134,14 @@ async fn attempt(
         credentials_in_clear: target.ip().is_loopback(),
         ..client::Settings::new(destination.ehlo.clone())
     };
-    let mut link = Link::new(stream, client::Connection::new(settings), host, target, outbound, trust);
+    let mut link = Link::new(
+        stream,
+        client::Connection::new(settings),
+        host,
+        target,
+        outbound,
+        trust,
+    );
     link.introduce().await.map(|()| link)
 }
 

@@ -263,9 +263,13 @@ impl Link {
 
     /// Takes what the remote host sent. Nothing is allocated while it sends nothing; can be dropped at any time.
     async fn read(&mut self) {
-        let Link { stream, connection, .. } = self;
+        let Link {
+            stream, connection, ..
+        } = self;
         let ended = poll_fn(|context| {
-            let Ok(io) = stream.io() else { return Poll::Ready(true) };
+            let Ok(io) = stream.io() else {
+                return Poll::Ready(true);
+            };
             let mut space = [std::mem::MaybeUninit::uninit(); limits::REPLY_READ_BYTES];
             let mut buffer = ReadBuf::uninit(&mut space);
             match ready!(Pin::new(io).poll_read(context, &mut buffer)) {

@@ -26,11 +26,17 @@ pub struct Host {
 
 impl Host {
     fn named(name: &str) -> Host {
-        Host { name: name.to_owned(), address: None }
+        Host {
+            name: name.to_owned(),
+            address: None,
+        }
     }
 
     fn literal(address: IpAddr) -> Host {
-        Host { name: address.to_string(), address: Some(address) }
+        Host {
+            name: address.to_string(),
+            address: Some(address),
+        }
     }
 }
 
@@ -82,13 +88,24 @@ pub async fn addresses(
 /// By preference, equals in random order, cut before the first that is ourselves (RFC 5321 5.1). `None` if nothing is
 /// left: the mail has come home and nobody here takes it.
 fn in_order(records: Vec<Mx>, own_names: &[String], chance: &mut impl Rng) -> Option<Vec<Host>> {
-    let is_own = |mx: &Mx| own_names.iter().any(|name| name.eq_ignore_ascii_case(&mx.exchange));
-    let own_preference = records.iter().filter(|mx| is_own(mx)).map(|mx| mx.preference).min();
+    let is_own = |mx: &Mx| {
+        own_names
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(&mx.exchange))
+    };
+    let own_preference = records
+        .iter()
+        .filter(|mx| is_own(mx))
+        .map(|mx| mx.preference)
+        .min();
     let mut by_preference: BTreeMap<u16, Vec<Host>> = BTreeMap::new();
     for mx in records {
         if own_preference.is_none_or(|own| mx.preference < own) {
             // A literal where a name must be is wrong, and common enough to be taken.
-            by_preference.entry(mx.preference).or_default().push(named_or_literal(&mx.exchange));
+            by_preference
+                .entry(mx.preference)
+                .or_default()
+                .push(named_or_literal(&mx.exchange));
         }
     }
     let mut hosts = Vec::new();
@@ -115,7 +132,13 @@ fn loops_back() -> Failure {
 }
 
 fn of_dns(error: &DnsError, permanent: EnhancedStatus) -> Failure {
-    let status =
-        if error.is_permanent() { permanent } else { EnhancedStatus::new(4, 4, 3) };
-    Failure { stage: Stage::Dns, reply: RemoteReply::failure(status, error.to_string()) }
+    let status = if error.is_permanent() {
+        permanent
+    } else {
+        EnhancedStatus::new(4, 4, 3)
+    };
+    Failure {
+        stage: Stage::Dns,
+        reply: RemoteReply::failure(status, error.to_string()),
+    }
 }

@@ -18,15 +18,26 @@ pub fn reply_for(recipient: &Mailbox) -> Option<Reported> {
         return None;
     }
     let mut words = recipient.local().split('-');
-    let code: u16 = words.next()?.parse().ok().filter(|code| (400..600).contains(code))?;
+    let code: u16 = words
+        .next()?
+        .parse()
+        .ok()
+        .filter(|code| (400..600).contains(code))?;
     let rest: Vec<&str> = words.collect();
     let status: Option<EnhancedStatus> = rest.first().and_then(|word| word.parse().ok());
     let text = match &rest[usize::from(status.is_some())..] {
         [] => format!("the address asked for a simulated {code} reply"),
         words => words.join(" "),
     };
-    let reply = RemoteReply { code, status, text: text.into() };
-    Some(Reported { stage: Stage::RcptTo, reply })
+    let reply = RemoteReply {
+        code,
+        status,
+        text: text.into(),
+    };
+    Some(Reported {
+        stage: Stage::RcptTo,
+        reply,
+    })
 }
 
 #[cfg(test)]
@@ -52,7 +63,12 @@ mod tests {
 
     #[test]
     fn other_addresses_are_delivered() {
-        for address in ["550-5.1.1@example.net", "joe@sim.test", "250-2.0.0@sim.test", "999@sim.test"] {
+        for address in [
+            "550-5.1.1@example.net",
+            "joe@sim.test",
+            "250-2.0.0@sim.test",
+            "999@sim.test",
+        ] {
             assert_eq!(asked(address), None, "{address}");
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use baton_hooks::{RemoteReply, Stage};
-use baton_smtp::client::{self, Delivery, Transaction};
 use baton_smtp::EnhancedStatus;
+use baton_smtp::client::{self, Delivery, Transaction};
 use bytes::Bytes;
 
 use super::plan::{self, Hop, SiteKey};
@@ -40,7 +40,10 @@ pub(super) struct Tried {
 
 impl Line {
     pub fn new(queue: &Queue, key: &SiteKey) -> Line {
-        Line { destination: plan::destination(&queue.shared.parts.config, key), link: None }
+        Line {
+            destination: plan::destination(&queue.shared.parts.config, key),
+            link: None,
+        }
     }
 
     /// Waits until the remote host ends the connection; for ever without one.
@@ -65,9 +68,17 @@ impl Line {
 
     /// A connection that may carry one more transaction; true if it has carried some.
     async fn ready(&mut self, queue: &Queue) -> Result<(&mut Link, bool), Failure> {
-        let transactions_max = queue.shared.parts.config.delivery.messages_per_connection_max;
+        let transactions_max = queue
+            .shared
+            .parts
+            .config
+            .delivery
+            .messages_per_connection_max;
         let worn = self.link.as_ref().is_some_and(|link| {
-            let theirs = link.capabilities().and_then(|c| c.transactions_max).unwrap_or(u32::MAX);
+            let theirs = link
+                .capabilities()
+                .and_then(|c| c.transactions_max)
+                .unwrap_or(u32::MAX);
             !link.is_usable() || link.transactions() >= transactions_max.min(theirs)
         });
         if worn && let Some(link) = self.link.take() {
@@ -89,7 +100,10 @@ impl Line {
 
 /// Tries one job, and makes durable what came of it.
 pub(super) async fn run(queue: &Queue, key: &Arc<SiteKey>, line: &mut Line, job: Job) {
-    let Job { mut parcel, sitting } = job;
+    let Job {
+        mut parcel,
+        sitting,
+    } = job;
     let began = Instant::now();
     let body = match body(queue, &mut parcel).await {
         Some(body) => body,
@@ -109,7 +123,13 @@ async fn body(queue: &Queue, parcel: &mut Parcel) -> Option<Vec<Bytes>> {
         return Some(body.pieces.clone());
     }
     let id = parcel.message.id;
-    match queue.shared.parts.store.read(move |snapshot| snapshot.body(id)).await {
+    match queue
+        .shared
+        .parts
+        .store
+        .read(move |snapshot| snapshot.body(id))
+        .await
+    {
         Ok(Some(body)) => Some(vec![body]),
         // Removed by an operator meanwhile.
         Ok(None) => {
@@ -133,7 +153,10 @@ async fn body(queue: &Queue, parcel: &mut Parcel) -> Option<Vec<Bytes>> {
 }
 
 async fn trouble(queue: &Queue, parcel: &Parcel, error: &str) {
-    queue.shared.parts.bus.emit(Event::Trouble { place: "queue", error: error.to_owned() });
+    queue.shared.parts.bus.emit(Event::Trouble {
+        place: "queue",
+        error: error.to_owned(),
+    });
     tokio::time::sleep(Duration::from_secs(1)).await;
     queue.give_back(parcel.message.id, &parcel.entries);
 }
@@ -174,7 +197,10 @@ async fn send(queue: &Queue, line: &mut Line, parcel: &Parcel, body: &[Bytes]) -
         let transaction = Transaction {
             sender: parcel.message.sender.clone(),
             parameters: parcel.message.parameters.clone(),
-            recipients: rest[..count].iter().map(|one| one.entry.recipient.clone()).collect(),
+            recipients: rest[..count]
+                .iter()
+                .map(|one| one.entry.recipient.clone())
+                .collect(),
             message: body.to_vec(),
             needs_utf8: Meta::decode(&parcel.message.meta).needs_utf8,
         };
@@ -204,7 +230,9 @@ async fn send(queue: &Queue, line: &mut Line, parcel: &Parcel, body: &[Bytes]) -
         }
         match delivery {
             Some(delivery) => {
-                tried.reports.extend(delivery.outcomes.iter().map(Reported::from));
+                tried
+                    .reports
+                    .extend(delivery.outcomes.iter().map(Reported::from));
                 if !delivery.reusable {
                     line.forget();
                 }
@@ -223,13 +251,24 @@ async fn send(queue: &Queue, line: &mut Line, parcel: &Parcel, body: &[Bytes]) -
 fn was_never_begun(delivery: &Delivery) -> bool {
     delivery.outcomes.iter().all(|outcome| {
         outcome.stage == client::Stage::MailFrom
-            && matches!(outcome.response, client::Response::Fault(client::Fault::Lost))
+            && matches!(
+                outcome.response,
+                client::Response::Fault(client::Fault::Lost)
+            )
     })
 }
 
 fn recipients_max(queue: &Queue, link: &Link) -> usize {
-    let ours = queue.shared.parts.config.delivery.recipients_per_transaction_max;
-    let theirs = link.capabilities().and_then(|c| c.recipients_max).map(|max| max as usize);
+    let ours = queue
+        .shared
+        .parts
+        .config
+        .delivery
+        .recipients_per_transaction_max;
+    let theirs = link
+        .capabilities()
+        .and_then(|c| c.recipients_max)
+        .map(|max| max as usize);
     ours.min(theirs.unwrap_or(usize::MAX)).max(1)
 }
 

@@ -44,7 +44,10 @@ pub(super) fn make(
     };
     let date = now.rfc5322();
     let arrival = Timestamp::from_millis(message.received_ms);
-    let (arrival_date, until) = (arrival.rfc5322(), arrival.plus(queue.shared.policy.lifetime).rfc5322());
+    let (arrival_date, until) = (
+        arrival.rfc5322(),
+        arrival.plus(queue.shared.policy.lifetime).rfc5322(),
+    );
     let said: Vec<(EnhancedStatus, Option<Reply>, Option<String>)> =
         told.iter().map(|one| said(one, action)).collect();
     let recipients: Vec<RecipientStatus<'_>> = told
@@ -80,7 +83,10 @@ pub(super) fn make(
     .build()
     .map_err(|error| format!("no notification could be made: {error}"))?;
     let subject = Parsed::parse(built.message.clone()).header("Subject");
-    let parameters = built.utf8.then(|| Parameter::new("SMTPUTF8", None)).flatten();
+    let parameters = built
+        .utf8
+        .then(|| Parameter::new("SMTPUTF8", None))
+        .flatten();
     Ok(NewMessage {
         id,
         received_ms: now.as_millis(),
@@ -91,11 +97,18 @@ pub(super) fn make(
             state: EntryState::Due(now.as_millis()),
             notes: Bytes::new(),
         }],
-        origin: Origin { listener: "relay".to_owned(), ..Origin::default() },
+        origin: Origin {
+            listener: "relay".to_owned(),
+            ..Origin::default()
+        },
         tags: Vec::new(),
         plugins: Vec::new(),
         subject,
-        meta: Meta { needs_utf8: built.utf8, hops: 0 }.encode(),
+        meta: Meta {
+            needs_utf8: built.utf8,
+            hops: 0,
+        }
+        .encode(),
         body: vec![built.message],
         trace: Bytes::new(),
     })
@@ -139,7 +152,11 @@ struct RemoteReplyParts<'a> {
 impl RemoteReplyParts<'_> {
     fn of(reported: &Reported) -> RemoteReplyParts<'_> {
         let reply = &reported.reply;
-        RemoteReplyParts { code: reply.code, status: reply.status, text: &reply.text }
+        RemoteReplyParts {
+            code: reply.code,
+            status: reply.status,
+            text: &reply.text,
+        }
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_hooks::{
-    Attempt, BounceVerdict, CallRecord, Hook, RemoteReply, Report, ReportKind, Sitting, Stage, Translation,
+    Attempt, BounceVerdict, CallRecord, Hook, RemoteReply, Report, ReportKind, Sitting, Stage,
+    Translation,
 };
 use baton_message::report::Action;
 use baton_smtp::EnhancedStatus;
@@ -60,7 +61,10 @@ pub(super) async fn run(
     tried: Tried,
 ) {
     let now = clock::now();
-    let mut asker = Asker { sitting, records: Vec::new() };
+    let mut asker = Asker {
+        sitting,
+        records: Vec::new(),
+    };
     let mut concluded = Vec::with_capacity(parcel.entries.len());
     for (one, reported) in parcel.entries.iter().zip(&tried.reports) {
         let attempt = Attempt {
@@ -70,23 +74,36 @@ pub(super) async fn run(
             ..attempt_of(&parcel.message, &one.entry)
         };
         let passes_on = tried.passes_on_notify;
-        let end = one_recipient(queue, &mut asker, &one.entry, &attempt, reported, now, passes_on);
+        let end = one_recipient(
+            queue, &mut asker, &one.entry, &attempt, reported, now, passes_on,
+        );
         concluded.push(end.await);
     }
     let advised = advice::gather(&concluded);
     let mut settle = Settle::new(parcel.message.id, now.as_millis());
     for (one, end) in parcel.entries.iter().zip(&concluded) {
-        settle.outcomes.push((one.entry.id.recipient, end.outcome.clone()));
-        settle.suppress.extend(suppression(&parcel.message, &one.entry, end, now));
+        settle
+            .outcomes
+            .push((one.entry.id.recipient, end.outcome.clone()));
+        settle
+            .suppress
+            .extend(suppression(&parcel.message, &one.entry, end, now));
     }
-    settle.inbox.extend(captured(queue, &parcel, body, &tried, now));
+    settle
+        .inbox
+        .extend(captured(queue, &parcel, body, &tried, now));
     let notifications = notifications(queue, &parcel, body, &concluded, &tried, now);
-    settle.accept = notifications.iter().map(|(_, message)| message.clone()).collect();
+    settle.accept = notifications
+        .iter()
+        .map(|(_, message)| message.clone())
+        .collect();
     asker.collect();
     let records = asker.records;
     settle.log = vec![tell::log(key, &parcel, &concluded, &tried, &records, now)];
-    let ids: Vec<(Action, String)> =
-        notifications.iter().map(|(action, message)| (*action, message.id.to_string())).collect();
+    let ids: Vec<(Action, String)> = notifications
+        .iter()
+        .map(|(action, message)| (*action, message.id.to_string()))
+        .collect();
     if !make_durable(queue, &parcel, settle).await {
         return;
     }
@@ -108,7 +125,10 @@ async fn make_durable(queue: &Queue, parcel: &Parcel, settle: Settle) -> bool {
         }
         Err(error) => {
             let error = error.to_string();
-            queue.shared.parts.bus.emit(Event::Trouble { place: "settle", error });
+            queue.shared.parts.bus.emit(Event::Trouble {
+                place: "settle",
+                error,
+            });
             // A disk that failed a moment ago fails again: nobody is served by a thousand copies meanwhile.
             tokio::time::sleep(limits::SETTLE_TROUBLE_REST).await;
             queue.give_back(parcel.message.id, &parcel.entries);
@@ -128,7 +148,10 @@ async fn one_recipient(
     passes_on_notify: bool,
 ) -> Concluded {
     let translation = asker.translate(attempt, reported).await;
-    let fate = fate::of(reported, translation.as_ref().map(|(_, translation)| translation));
+    let fate = fate::of(
+        reported,
+        translation.as_ref().map(|(_, translation)| translation),
+    );
     let notes = Notes::decode(&entry.notes);
     let mut end = Concluded {
         outcome: Outcome::Delivered,
@@ -146,7 +169,10 @@ async fn one_recipient(
             {
                 sitting.on_delivered(attempt, &reported.reply).await;
             }
-            let wanted = entry.recipient.notify().is_some_and(|notify| notify.success);
+            let wanted = entry
+                .recipient
+                .notify()
+                .is_some_and(|notify| notify.success);
             end.tell = (wanted && !passes_on_notify).then_some(Action::Relayed);
         }
         Fate::Fail => {
@@ -179,7 +205,9 @@ impl Asker {
         if !sitting.generation().exports(Hook::Reply) {
             return None;
         }
-        let translation = sitting.on_reply(attempt, reported.stage, &reported.reply).await;
+        let translation = sitting
+            .on_reply(attempt, reported.stage, &reported.reply)
+            .await;
         self.collect();
         let plugin = self.records.last().map(|record| record.plugin.to_string());
         Some((plugin.unwrap_or_default(), translation?))
@@ -192,19 +220,17 @@ impl Asker {
     }
 }
 
-async fn fail(
-    asker: &mut Asker,
-    entry: &Entry,
-    attempt: &Attempt,
-    end: &mut Concluded,
-) {
+async fn fail(asker: &mut Asker, entry: &Entry, attempt: &Attempt, end: &mut Concluded) {
     end.outcome = Outcome::Failed;
     let report = Report {
         recipient: Some(entry.recipient.address.to_string()),
         original_recipient: entry.recipient.orcpt().map(|orcpt| orcpt.address),
         reply: Some(end.reported.reply.clone()),
         remote_host: attempt.host.as_deref().map(str::to_owned),
-        translation: end.translation.as_ref().map(|(_, translation)| translation.clone()),
+        translation: end
+            .translation
+            .as_ref()
+            .map(|(_, translation)| translation.clone()),
         ..Report::new(ReportKind::Bounce)
     };
     let verdict = match &mut asker.sitting {
@@ -250,7 +276,11 @@ fn last_reply(reported: &Reported, host: Option<&str>, now: Timestamp) -> LastRe
     LastReply {
         at_ms: now.as_millis(),
         code: reported.reply.code,
-        status: reported.reply.status.map(|status| status.to_string()).unwrap_or_default(),
+        status: reported
+            .reply
+            .status
+            .map(|status| status.to_string())
+            .unwrap_or_default(),
         text: reported.reply.text.to_string(),
         host: host.map(str::to_owned),
     }
@@ -289,8 +319,15 @@ fn captured(
         return None;
     }
     let whole = tried.captured.len() == parcel.message.recipients_total as usize;
-    let id = if whole { parcel.message.id } else { queue.shared.parts.store.new_id() };
-    let recipients = tried.captured.iter().map(|&nth| &parcel.entries[nth].entry.recipient.address);
+    let id = if whole {
+        parcel.message.id
+    } else {
+        queue.shared.parts.store.new_id()
+    };
+    let recipients = tried
+        .captured
+        .iter()
+        .map(|&nth| &parcel.entries[nth].entry.recipient.address);
     let meta = serde_json::json!({ "message": parcel.message.id.to_string() });
     Some(InboxMessage {
         id,
@@ -313,7 +350,9 @@ fn notifications(
     tried: &Tried,
     now: Timestamp,
 ) -> Vec<(Action, NewMessage)> {
-    let Some(sender) = parcel.message.sender.mailbox() else { return Vec::new() };
+    let Some(sender) = parcel.message.sender.mailbox() else {
+        return Vec::new();
+    };
     let mut made = Vec::new();
     for action in [Action::Failed, Action::Delayed, Action::Relayed] {
         let told: Vec<Told<'_>> = parcel
@@ -324,7 +363,10 @@ fn notifications(
             .map(|(one, end)| Told {
                 entry: &one.entry,
                 reported: &end.reported,
-                explanation: end.translation.as_ref().map(|(_, t)| t.explanation.as_str()),
+                explanation: end
+                    .translation
+                    .as_ref()
+                    .map(|(_, t)| t.explanation.as_str()),
                 host: tried.host.as_deref(),
                 expired: end.word == "expired",
             })
@@ -335,7 +377,10 @@ fn notifications(
         match bounce::make(queue, &parcel.message, sender, body, action, &told, now) {
             Ok(message) => made.push((action, message)),
             Err(error) => {
-                queue.shared.parts.bus.emit(Event::Trouble { place: "bounce", error });
+                queue.shared.parts.bus.emit(Event::Trouble {
+                    place: "bounce",
+                    error,
+                });
             }
         }
     }
@@ -351,7 +396,11 @@ pub(super) async fn refused(
     reported: Reported,
 ) {
     let key = Arc::new(SiteKey::nowhere(one.entry.recipient.address.domain()));
-    let parcel = Parcel { message: message.clone(), body, entries: vec![one] };
+    let parcel = Parcel {
+        message: message.clone(),
+        body,
+        entries: vec![one],
+    };
     let id = message.id;
     let bytes = match &parcel.body {
         Some(body) => body.pieces.clone(),
@@ -385,7 +434,11 @@ pub(super) async fn wait(
         };
         settle.outcomes.push((one.entry.id.recipient, outcome));
     }
-    let parcel = Parcel { message: message.clone(), body: None, entries };
+    let parcel = Parcel {
+        message: message.clone(),
+        body: None,
+        entries,
+    };
     if make_durable(queue, &parcel, settle).await {
         for one in &parcel.entries {
             queue.shared.parts.bus.emit(Event::Deferred {
@@ -429,10 +482,19 @@ pub(super) async fn put_off(queue: &Queue, key: &Arc<SiteKey>, parcel: Parcel, w
     let remaining = {
         let now = queue.now_ms();
         let mut state = queue.lock();
-        let rest = state.sites.get_mut(key).and_then(|site| site.queue.rested(now).cloned());
-        rest.map_or(Duration::ZERO, |rest| Duration::from_millis(rest.until_ms.saturating_sub(now)))
+        let rest = state
+            .sites
+            .get_mut(key)
+            .and_then(|site| site.queue.rested(now).cloned());
+        rest.map_or(Duration::ZERO, |rest| {
+            Duration::from_millis(rest.until_ms.saturating_sub(now))
+        })
     };
-    let remaining = remaining.max(limits::SCAN_REST).min(queue.shared.policy.lifetime - age);
-    let Parcel { message, entries, .. } = parcel;
+    let remaining = remaining
+        .max(limits::SCAN_REST)
+        .min(queue.shared.policy.lifetime - age);
+    let Parcel {
+        message, entries, ..
+    } = parcel;
     wait(queue, &message, entries, reported, remaining).await;
 }

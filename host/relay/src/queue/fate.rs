@@ -21,7 +21,11 @@ pub fn of(reported: &Reported, translation: Option<&Translation>) -> Fate {
     if reported.is_success() {
         return Fate::Delivered;
     }
-    let by_code = if reported.is_permanent() { Fate::Fail } else { Fate::Retry(None) };
+    let by_code = if reported.is_permanent() {
+        Fate::Fail
+    } else {
+        Fate::Retry(None)
+    };
     match translation.map(|translation| translation.advice) {
         None | Some(Advice::None) => by_code,
         // Who will never be written to again need not be waited for.
@@ -40,8 +44,15 @@ mod tests {
     use super::*;
 
     fn reported(code: u16, status: &str) -> Reported {
-        let reply = RemoteReply { code, status: status.parse().ok(), text: "".into() };
-        Reported { stage: Stage::RcptTo, reply }
+        let reply = RemoteReply {
+            code,
+            status: status.parse().ok(),
+            text: "".into(),
+        };
+        Reported {
+            stage: Stage::RcptTo,
+            reply,
+        }
     }
 
     fn advised(advice: Advice) -> Translation {
@@ -61,7 +72,10 @@ mod tests {
         assert_eq!(of(&reported(250, "2.0.0"), None), Fate::Delivered);
         assert_eq!(of(&reported(450, "4.2.1"), None), Fate::Retry(None));
         assert_eq!(of(&reported(550, "5.1.1"), None), Fate::Fail);
-        assert_eq!(of(&reported(550, "5.1.1"), Some(&advised(Advice::None))), Fate::Fail);
+        assert_eq!(
+            of(&reported(550, "5.1.1"), Some(&advised(Advice::None))),
+            Fate::Fail
+        );
     }
 
     #[test]
@@ -75,10 +89,19 @@ mod tests {
     fn advice_outweighs_the_code() {
         let five = reported(554, "5.7.1");
         let minute = Duration::from_secs(60);
-        assert_eq!(of(&five, Some(&advised(Advice::Retry(None)))), Fate::Retry(None));
-        assert_eq!(of(&five, Some(&advised(Advice::Suspend(minute)))), Fate::Retry(Some(minute)));
+        assert_eq!(
+            of(&five, Some(&advised(Advice::Retry(None)))),
+            Fate::Retry(None)
+        );
+        assert_eq!(
+            of(&five, Some(&advised(Advice::Suspend(minute)))),
+            Fate::Retry(Some(minute))
+        );
         let four = reported(450, "4.1.1");
         assert_eq!(of(&four, Some(&advised(Advice::Suppress))), Fate::Fail);
-        assert_eq!(of(&reported(250, ""), Some(&advised(Advice::Suppress))), Fate::Delivered);
+        assert_eq!(
+            of(&reported(250, ""), Some(&advised(Advice::Suppress))),
+            Fate::Delivered
+        );
     }
 }

@@ -42,8 +42,15 @@ pub(super) async fn run(queue: Queue, mut handover: Handover) {
 
 fn admit_fresh(queue: &Queue, fresh: Fresh) {
     let message = fresh.message.id;
-    let recipients = fresh.entries.iter().map(|entry| (entry.id.recipient, domain_of(entry))).collect();
-    let admitted = queue.lock().window.admit(message, Some(Arc::new(fresh)), recipients);
+    let recipients = fresh
+        .entries
+        .iter()
+        .map(|entry| (entry.id.recipient, domain_of(entry)))
+        .collect();
+    let admitted = queue
+        .lock()
+        .window
+        .admit(message, Some(Arc::new(fresh)), recipients);
     queue.shared.work.notify_one();
     if !admitted {
         queue.shared.parts.store.missed().tell();
@@ -70,7 +77,10 @@ impl Scan {
 
     /// Takes in what is due now; how long to wait before the next look.
     async fn run(&mut self, queue: &Queue) -> Duration {
-        if self.began.is_none_or(|began| began.elapsed() >= limits::SCAN_WHOLE_EVERY) {
+        if self
+            .began
+            .is_none_or(|began| began.elapsed() >= limits::SCAN_WHOLE_EVERY)
+        {
             self.cursor = None;
         }
         if self.cursor.is_none() {
@@ -119,7 +129,12 @@ impl Scan {
         if due.is_empty() {
             return;
         }
-        let found = queue.shared.parts.store.read(move |snapshot| Ok(look_up(snapshot, &due))).await;
+        let found = queue
+            .shared
+            .parts
+            .store
+            .read(move |snapshot| Ok(look_up(snapshot, &due)))
+            .await;
         let found = match found {
             Ok(found) => found,
             Err(error) => return trouble(queue, &error.to_string()),
@@ -144,7 +159,10 @@ struct Found {
 
 /// The recipients' domains, grouped by message.
 fn look_up(snapshot: &Snapshot, due: &[Due]) -> Found {
-    let mut found = Found { groups: Vec::new(), unreadable: Vec::new() };
+    let mut found = Found {
+        groups: Vec::new(),
+        unreadable: Vec::new(),
+    };
     for due in due {
         let message = due.entry.message;
         match snapshot.entry(due.entry) {
@@ -157,7 +175,11 @@ fn look_up(snapshot: &Snapshot, due: &[Due]) -> Found {
             }
             Ok(None) => {}
             Err(error) => {
-                if found.unreadable.last().is_none_or(|(last, _)| *last != message) {
+                if found
+                    .unreadable
+                    .last()
+                    .is_none_or(|(last, _)| *last != message)
+                {
                     found.unreadable.push((message, error.to_string()));
                 }
             }
@@ -169,7 +191,10 @@ fn look_up(snapshot: &Snapshot, due: &[Due]) -> Found {
 /// A message that cannot be read is put where an operator finds it, so that the others go on.
 pub(super) async fn set_aside(queue: &Queue, message: MessageId, reason: String) {
     let parts = &queue.shared.parts;
-    let operation = Operation::SetAside { message, reason: reason.clone() };
+    let operation = Operation::SetAside {
+        message,
+        reason: reason.clone(),
+    };
     match parts.store.commit(vec![operation]).await {
         Ok(_) => parts.bus.emit(Event::RecordSetAside {
             table: "messages".to_owned(),
@@ -181,5 +206,8 @@ pub(super) async fn set_aside(queue: &Queue, message: MessageId, reason: String)
 }
 
 fn trouble(queue: &Queue, error: &str) {
-    queue.shared.parts.bus.emit(Event::Trouble { place: "queue", error: error.to_owned() });
+    queue.shared.parts.bus.emit(Event::Trouble {
+        place: "queue",
+        error: error.to_owned(),
+    });
 }

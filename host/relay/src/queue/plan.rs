@@ -141,24 +141,40 @@ fn egress(
     avoid: Option<&str>,
     chance: f64,
 ) -> Result<Option<Arc<str>>, PlanError> {
-    let Some(name) = wanted.or(config.delivery.default_pool.as_deref()) else { return Ok(None) };
+    let Some(name) = wanted.or(config.delivery.default_pool.as_deref()) else {
+        return Ok(None);
+    };
     if config.delivery.egresses.contains_key(name) {
         return Ok(Some(name.into()));
     }
     let pool = config.delivery.pools.get(name);
     let pool = pool.filter(|pool| !pool.is_empty());
     let pool = pool.ok_or_else(|| PlanError::NoEgress(name.to_owned()))?;
-    let rested: Vec<&String> = pool.iter().filter(|one| Some(one.as_str()) != avoid).collect();
-    let from = if rested.is_empty() { pool.iter().collect() } else { rested };
+    let rested: Vec<&String> = pool
+        .iter()
+        .filter(|one| Some(one.as_str()) != avoid)
+        .collect();
+    let from = if rested.is_empty() {
+        pool.iter().collect()
+    } else {
+        rested
+    };
     let place = ((chance.clamp(0.0, 1.0) * from.len() as f64) as usize).min(from.len() - 1);
     Ok(Some(from[place].as_str().into()))
 }
 
 /// Everything a connection to a site needs; `None` for the inbox.
 pub fn destination(config: &Config, key: &SiteKey) -> Option<Destination> {
-    let Hop::Next(hop) = &key.hop else { return None };
-    let egress = key.egress.as_deref().and_then(|name| config.delivery.egresses.get(name));
-    let ehlo = egress.and_then(|egress| egress.ehlo.as_deref()).unwrap_or(&config.delivery.ehlo);
+    let Hop::Next(hop) = &key.hop else {
+        return None;
+    };
+    let egress = key
+        .egress
+        .as_deref()
+        .and_then(|name| config.delivery.egresses.get(name));
+    let ehlo = egress
+        .and_then(|egress| egress.ehlo.as_deref())
+        .unwrap_or(&config.delivery.ehlo);
     let mut destination = Destination {
         hop: hop.clone(),
         port: key.port,
@@ -173,10 +189,13 @@ pub fn destination(config: &Config, key: &SiteKey) -> Option<Destination> {
         // From here on the name is a host's, no longer ours.
         destination.hop = NextHop::SmartHost(smarthost.host.clone());
         destination.implicit_tls = smarthost.tls == SmarthostTls::Implicit;
-        destination.credentials = smarthost.credentials.as_ref().map(|credentials| Credentials {
-            identity: credentials.username.clone(),
-            secret: credentials.password.clone(),
-        });
+        destination.credentials = smarthost
+            .credentials
+            .as_ref()
+            .map(|credentials| Credentials {
+                identity: credentials.username.clone(),
+                secret: credentials.password.clone(),
+            });
     }
     Some(destination)
 }

@@ -36,10 +36,19 @@ pub(super) async fn run(queue: Queue) {
 }
 
 async fn route(queue: &Queue, group: Group<MessageId, Payload>) {
-    let Some(Parcel { message, body, entries }) = load(queue, group).await else { return };
+    let Some(Parcel {
+        message,
+        body,
+        entries,
+    }) = load(queue, group).await
+    else {
+        return;
+    };
     let generation = queue.shared.parts.plugins.generation();
     let asks = [Hook::Route, Hook::Reply, Hook::Delivered, Hook::Bounce];
-    let mut sitting = generation.exports_any(&asks).then(|| sitting_for(&message, generation.clone()));
+    let mut sitting = generation
+        .exports_any(&asks)
+        .then(|| sitting_for(&message, generation.clone()));
     let mut routed: Vec<(Plan, Vec<JobEntry>)> = Vec::new();
     for one in entries {
         let notes = Notes::decode(&one.entry.notes);
@@ -62,7 +71,13 @@ async fn route(queue: &Queue, group: Group<MessageId, Payload>) {
         };
         let domain = one.entry.recipient.address.domain();
         let avoid = notes.avoid.as_deref();
-        let planned = plan::plan(&queue.shared.parts.config, &route, domain, avoid, rand::random());
+        let planned = plan::plan(
+            &queue.shared.parts.config,
+            &route,
+            domain,
+            avoid,
+            rand::random(),
+        );
         match planned {
             Ok(plan) => match routed.iter_mut().find(|(known, _)| known.key == plan.key) {
                 Some((_, entries)) => entries.push(one),
@@ -70,7 +85,10 @@ async fn route(queue: &Queue, group: Group<MessageId, Payload>) {
             },
             Err(error) => {
                 let place = "routing";
-                queue.shared.parts.bus.emit(Event::Trouble { place, error: error.to_string() });
+                queue.shared.parts.bus.emit(Event::Trouble {
+                    place,
+                    error: error.to_string(),
+                });
                 wait(queue, &message, one, "the route is not configured").await;
             }
         }
@@ -82,10 +100,16 @@ async fn route(queue: &Queue, group: Group<MessageId, Payload>) {
         // The first job has the sitting that was asked; others, which are rare, make their own.
         let sitting = match sitting.take() {
             Some(sitting) => Some(sitting),
-            None if generation.exports_any(&asks) => Some(sitting_for(&message, generation.clone())),
+            None if generation.exports_any(&asks) => {
+                Some(sitting_for(&message, generation.clone()))
+            }
             None => None,
         };
-        let parcel = Parcel { message: message.clone(), body: body.clone(), entries };
+        let parcel = Parcel {
+            message: message.clone(),
+            body: body.clone(),
+            entries,
+        };
         let job = Job { parcel, sitting };
         queue.enqueue(plan, job);
     }
@@ -96,7 +120,10 @@ fn sitting_for(message: &Message, generation: Arc<baton_hooks::Generation>) -> S
     let mut sitting = Sitting::new(generation);
     sitting.set_message_id(message.id.to_string().into());
     sitting.set_account(message.origin.account.as_deref().map(Arc::from));
-    let tags = message.tags.iter().map(|(k, v)| (Arc::from(k.as_str()), Arc::from(v.as_str())));
+    let tags = message
+        .tags
+        .iter()
+        .map(|(k, v)| (Arc::from(k.as_str()), Arc::from(v.as_str())));
     sitting.set_tags(tags.collect());
     sitting
 }
@@ -120,42 +147,75 @@ pub(super) fn attempt_of(message: &Message, entry: &Entry) -> Attempt {
 /// Why there will be no attempt at all, if so: a plugin refused this copy, or the address is suppressed.
 fn stopped(queue: &Queue, message: &Message, entry: &Entry, notes: &Notes) -> Option<Reported> {
     if let Some(reply) = &notes.refused {
-        return Some(Reported { stage: Stage::Data, reply: RemoteReply::from(reply) });
+        return Some(Reported {
+            stage: Stage::Data,
+            reply: RemoteReply::from(reply),
+        });
     }
     let account = message.origin.account.as_deref();
     let now = clock::now().as_millis();
     let snapshot = queue.shared.parts.store.snapshot().ok()?;
-    let row = snapshot.suppressed(account, &entry.recipient.address, now).ok()??;
+    let row = snapshot
+        .suppressed(account, &entry.recipient.address, now)
+        .ok()??;
     queue.shared.parts.bus.emit(Event::Suppressed {
         message: message.id.to_string(),
         recipient: entry.recipient.address.to_string(),
         why: row.reason.clone(),
     });
     let text = format!("the address is on the suppression list: {}", row.reason);
-    Some(Reported::without_reply(Stage::RcptTo, EnhancedStatus::new(5, 7, 1), text))
+    Some(Reported::without_reply(
+        Stage::RcptTo,
+        EnhancedStatus::new(5, 7, 1),
+        text,
+    ))
 }
 
 async fn wait(queue: &Queue, message: &Arc<Message>, one: JobEntry, why: &str) {
     let reported = Reported::without_reply(Stage::Dns, EnhancedStatus::new(4, 3, 5), why);
-    conclude::wait(queue, message, vec![one], reported, limits::ROUTE_TROUBLE_REST).await;
+    conclude::wait(
+        queue,
+        message,
+        vec![one],
+        reported,
+        limits::ROUTE_TROUBLE_REST,
+    )
+    .await;
 }
 
 /// What the window handed out, as far as it still waits.
 async fn load(queue: &Queue, group: Group<MessageId, Payload>) -> Option<Parcel> {
-    let Group { message: id, payload, recipients } = group;
+    let Group {
+        message: id,
+        payload,
+        recipients,
+    } = group;
     if let Some(fresh) = payload {
         let mut entries = Vec::with_capacity(recipients.len());
         for (number, domain) in recipients {
-            let entry = fresh.entries.iter().find(|entry| entry.id.recipient == number)?;
-            entries.push(JobEntry { entry: entry.clone(), domain });
+            let entry = fresh
+                .entries
+                .iter()
+                .find(|entry| entry.id.recipient == number)?;
+            entries.push(JobEntry {
+                entry: entry.clone(),
+                domain,
+            });
         }
-        return Some(Parcel { message: fresh.message.clone(), body: fresh.body.clone(), entries });
+        return Some(Parcel {
+            message: fresh.message.clone(),
+            body: fresh.body.clone(),
+            entries,
+        });
     }
     match look_up(queue, id, &recipients) {
         Ok(found) => {
             for (number, domain) in &recipients {
                 let kept = found.as_ref().is_some_and(|found| {
-                    found.entries.iter().any(|one| one.entry.id.recipient == *number)
+                    found
+                        .entries
+                        .iter()
+                        .any(|one| one.entry.id.recipient == *number)
                 });
                 if !kept {
                     queue.lock().window.release(id, *number, domain);
@@ -170,7 +230,10 @@ async fn load(queue: &Queue, group: Group<MessageId, Payload>) -> Option<Parcel>
                 intake::set_aside(queue, id, reason.clone()).await;
             } else {
                 let error = error.to_string();
-                queue.shared.parts.bus.emit(Event::Trouble { place: "queue", error });
+                queue.shared.parts.bus.emit(Event::Trouble {
+                    place: "queue",
+                    error,
+                });
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
             let mut state = queue.lock();
@@ -188,19 +251,30 @@ fn look_up(
     recipients: &[(u32, Arc<str>)],
 ) -> Result<Option<Parcel>, StoreError> {
     let snapshot = queue.shared.parts.store.snapshot()?;
-    let Some(message) = snapshot.message(id).map_err(StoreError::of)? else { return Ok(None) };
+    let Some(message) = snapshot.message(id).map_err(StoreError::of)? else {
+        return Ok(None);
+    };
     let now = clock::now().as_millis();
     let mut entries = Vec::with_capacity(recipients.len());
     for (number, domain) in recipients {
-        let found = snapshot.entry(EntryId::new(id, *number)).map_err(StoreError::of)?;
+        let found = snapshot
+            .entry(EntryId::new(id, *number))
+            .map_err(StoreError::of)?;
         // Held, or put off by an operator since it was seen.
         let due = |entry: &Entry| matches!(entry.state, EntryState::Due(at) if at <= now + 1000);
         if let Some(entry) = found.filter(due) {
-            entries.push(JobEntry { entry, domain: domain.clone() });
+            entries.push(JobEntry {
+                entry,
+                domain: domain.clone(),
+            });
         }
     }
     if entries.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Parcel { message: Arc::new(message), body: None, entries }))
+    Ok(Some(Parcel {
+        message: Arc::new(message),
+        body: None,
+        entries,
+    }))
 }

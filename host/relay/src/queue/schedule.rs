@@ -114,15 +114,30 @@ mod tests {
 
     #[test]
     fn jitter_stays_within_its_share_and_uses_the_chance_given() {
-        let policy = RetryPolicy { jitter: 0.5, ..policy() };
-        assert_eq!(after_failure(&policy, 1, secs(1), None, 0.0), Next::Retry(secs(30)));
-        assert_eq!(after_failure(&policy, 1, secs(1), None, 0.5), Next::Retry(secs(60)));
-        assert_eq!(after_failure(&policy, 1, secs(1), None, 1.0), Next::Retry(secs(90)));
+        let policy = RetryPolicy {
+            jitter: 0.5,
+            ..policy()
+        };
+        assert_eq!(
+            after_failure(&policy, 1, secs(1), None, 0.0),
+            Next::Retry(secs(30))
+        );
+        assert_eq!(
+            after_failure(&policy, 1, secs(1), None, 0.5),
+            Next::Retry(secs(60))
+        );
+        assert_eq!(
+            after_failure(&policy, 1, secs(1), None, 1.0),
+            Next::Retry(secs(90))
+        );
     }
 
     #[test]
     fn an_advised_wait_is_never_shortened_by_jitter() {
-        let policy = RetryPolicy { jitter: 0.5, ..policy() };
+        let policy = RetryPolicy {
+            jitter: 0.5,
+            ..policy()
+        };
         for chance in [0.0, 0.3, 1.0] {
             let Next::Retry(wait) = after_failure(&policy, 4, secs(1), Some(secs(300)), chance)
             else {
@@ -136,8 +151,14 @@ mod tests {
     fn the_last_try_falls_on_the_end_of_the_lifetime() {
         let policy = policy();
         let age = policy.lifetime - secs(5);
-        assert_eq!(after_failure(&policy, 30, age, None, 0.5), Next::Retry(secs(5)));
-        assert_eq!(after_failure(&policy, 30, policy.lifetime, None, 0.5), Next::Expire);
+        assert_eq!(
+            after_failure(&policy, 30, age, None, 0.5),
+            Next::Retry(secs(5))
+        );
+        assert_eq!(
+            after_failure(&policy, 30, policy.lifetime, None, 0.5),
+            Next::Expire
+        );
     }
 
     #[test]
@@ -146,7 +167,10 @@ mod tests {
         assert!(!warning_is_due(&policy, secs(10), false));
         assert!(warning_is_due(&policy, secs(4 * 3600), false));
         assert!(!warning_is_due(&policy, secs(5 * 3600), true));
-        let never = RetryPolicy { warn_after: None, ..policy };
+        let never = RetryPolicy {
+            warn_after: None,
+            ..policy
+        };
         assert!(!warning_is_due(&never, secs(90 * 3600), false));
     }
 }

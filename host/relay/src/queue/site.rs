@@ -148,7 +148,11 @@ impl<J> SiteQueue<J> {
         self.connections_now_max = 1;
         let times = 2u32.saturating_pow(self.failures.min(16));
         self.failures += 1;
-        let rest = self.limits.rest_first.saturating_mul(times).min(self.limits.rest_longest);
+        let rest = self
+            .limits
+            .rest_first
+            .saturating_mul(times)
+            .min(self.limits.rest_longest);
         self.suspend(rest, why, now_ms)
     }
 
@@ -156,10 +160,16 @@ impl<J> SiteQueue<J> {
     pub fn suspend(&mut self, rest: Duration, why: &str, now_ms: u64) -> Vec<J> {
         let until_ms = now_ms.saturating_add(rest.as_millis() as u64);
         if self.rest.as_ref().is_none_or(|r| r.until_ms < until_ms) {
-            self.rest = Some(Rest { until_ms, why: why.to_owned() });
+            self.rest = Some(Rest {
+                until_ms,
+                why: why.to_owned(),
+            });
         }
         self.waiting = 0;
-        std::mem::take(&mut self.jobs).into_values().flatten().collect()
+        std::mem::take(&mut self.jobs)
+            .into_values()
+            .flatten()
+            .collect()
     }
 
     /// Ends a rest and a pace before their time.
@@ -185,7 +195,11 @@ impl<J> SiteQueue<J> {
 
     /// Why the site is left alone now, if it is.
     pub fn rested(&mut self, now_ms: u64) -> Option<&Rest> {
-        if self.rest.as_ref().is_some_and(|rest| rest.until_ms <= now_ms) {
+        if self
+            .rest
+            .as_ref()
+            .is_some_and(|rest| rest.until_ms <= now_ms)
+        {
             self.rest = None;
         }
         self.rest.as_ref()
@@ -347,7 +361,11 @@ mod tests {
             queue.push(128, job);
         }
         while queue.start_worker() {}
-        assert!(queue.failed_to_connect("421 too many connections", 0).is_empty());
+        assert!(
+            queue
+                .failed_to_connect("421 too many connections", 0)
+                .is_empty()
+        );
         assert_eq!(queue.take(0), Take::Leave);
         assert!(!queue.start_worker());
         assert!(matches!(queue.take(0), Take::Job(_)));

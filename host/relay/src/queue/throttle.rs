@@ -11,12 +11,18 @@ pub struct Bucket {
 impl Bucket {
     /// A full bucket.
     pub fn full(burst: f64, now_ms: u64) -> Bucket {
-        Bucket { tokens: burst.max(0.0), at_ms: now_ms }
+        Bucket {
+            tokens: burst.max(0.0),
+            at_ms: now_ms,
+        }
     }
 
     /// A bucket as it was left at `at_ms`, for one that was kept on disk.
     pub fn restored(tokens: f64, at_ms: u64) -> Bucket {
-        Bucket { tokens: if tokens.is_finite() { tokens } else { 0.0 }, at_ms }
+        Bucket {
+            tokens: if tokens.is_finite() { tokens } else { 0.0 },
+            at_ms,
+        }
     }
 
     /// Tokens left, as of [`Bucket::at_ms`].
@@ -41,7 +47,13 @@ impl Bucket {
     }
 
     /// How long until `wanted` tokens are there, in milliseconds; `None` if never.
-    pub fn wait_ms(&mut self, wanted: f64, per_second: f64, burst: f64, now_ms: u64) -> Option<u64> {
+    pub fn wait_ms(
+        &mut self,
+        wanted: f64,
+        per_second: f64,
+        burst: f64,
+        now_ms: u64,
+    ) -> Option<u64> {
         self.fill(per_second, burst, now_ms);
         if wanted <= self.tokens {
             return Some(0);

@@ -52,7 +52,12 @@ struct DomainShare<M, P> {
 
 impl<M, P> Default for DomainShare<M, P> {
     fn default() -> Self {
-        DomainShare { backlog: VecDeque::new(), leased: 0, active: 0, has_turn: false }
+        DomainShare {
+            backlog: VecDeque::new(),
+            leased: 0,
+            active: 0,
+            has_turn: false,
+        }
     }
 }
 
@@ -105,7 +110,11 @@ impl<M: Copy + Eq + Hash, P: Clone> Window<M, P> {
             }
         }
         if !ready.is_empty() {
-            self.ready.push_back(Group { message, payload, recipients: ready });
+            self.ready.push_back(Group {
+                message,
+                payload,
+                recipients: ready,
+            });
         }
         all_admitted
     }
@@ -121,12 +130,16 @@ impl<M: Copy + Eq + Hash, P: Clone> Window<M, P> {
             }
             let share_max = self.share_max();
             let domain = self.turn.pop_front()?;
-            let Some(share) = self.domains.get_mut(&domain) else { continue };
+            let Some(share) = self.domains.get_mut(&domain) else {
+                continue;
+            };
             share.has_turn = false;
             if share.active >= share_max {
                 continue;
             }
-            let Some(group) = share.backlog.pop_front() else { continue };
+            let Some(group) = share.backlog.pop_front() else {
+                continue;
+            };
             share.active += group.recipients.len();
             self.active += group.recipients.len();
             if !share.backlog.is_empty() {
@@ -183,7 +196,11 @@ impl<M: Copy + Eq + Hash, P: Clone> Window<M, P> {
 
     fn share_max(&self) -> usize {
         let whole = self.limits.active_per_domain_max;
-        if self.active * 2 > self.limits.active_max { (whole / 8).max(1) } else { whole }
+        if self.active * 2 > self.limits.active_max {
+            (whole / 8).max(1)
+        } else {
+            whole
+        }
     }
 }
 
@@ -215,7 +232,11 @@ mod tests {
     }
 
     fn to(domains: &[&str]) -> Vec<(u32, Arc<str>)> {
-        domains.iter().enumerate().map(|(n, d)| (n as u32, Arc::from(*d))).collect()
+        domains
+            .iter()
+            .enumerate()
+            .map(|(n, d)| (n as u32, Arc::from(*d)))
+            .collect()
     }
 
     fn release_all(window: &mut Window<u64, ()>, group: &Group<u64, ()>) {
@@ -259,7 +280,11 @@ mod tests {
         let mut stuck = 0;
         while let Some(group) = window.take() {
             for (_, domain) in &group.recipients {
-                if &**domain == "quick" { quick += 1 } else { stuck += 1 }
+                if &**domain == "quick" {
+                    quick += 1
+                } else {
+                    stuck += 1
+                }
             }
         }
         assert_eq!((quick, stuck), (1, 8));
@@ -281,11 +306,16 @@ mod tests {
                 under_way.push_back(group);
             }
             assert!(window.active() <= 20);
-            let Some(done) = under_way.pop_front() else { break };
+            let Some(done) = under_way.pop_front() else {
+                break;
+            };
             release_all(&mut window, &done);
         }
         assert_eq!(seen.len(), 80);
-        assert_eq!((window.leased(), window.active(), window.domains.len()), (0, 0, 0));
+        assert_eq!(
+            (window.leased(), window.active(), window.domains.len()),
+            (0, 0, 0)
+        );
     }
 
     #[test]
@@ -293,7 +323,9 @@ mod tests {
         let mut window = window();
         let admitted = (0..60).filter(|m| window.admit(*m, (), to(&["a"]))).count();
         assert_eq!(admitted, 50);
-        let admitted = (100..200).filter(|m| window.admit(*m, (), to(&["b"]))).count();
+        let admitted = (100..200)
+            .filter(|m| window.admit(*m, (), to(&["b"])))
+            .count();
         assert_eq!(admitted, 50);
         assert!(!window.admit(300, (), to(&["c"])));
         assert!(!window.has_room());

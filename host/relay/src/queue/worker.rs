@@ -36,7 +36,9 @@ pub(super) async fn run(queue: Queue, key: Arc<SiteKey>, wake: Arc<Notify>) {
 fn next(queue: &Queue, key: &Arc<SiteKey>) -> Take<Job> {
     let now = queue.now_ms();
     let mut state = queue.lock();
-    let Some(site) = state.sites.get_mut(key) else { return Take::Leave };
+    let Some(site) = state.sites.get_mut(key) else {
+        return Take::Leave;
+    };
     if queue.shared.stop.is_cancelled() {
         site.queue.worker_left();
         return Take::Leave;
@@ -57,7 +59,9 @@ async fn idle(queue: &Queue, key: &Arc<SiteKey>, wake: &Notify, line: &mut Line)
         }
     }
     let mut state = queue.lock();
-    let Some(site) = state.sites.get_mut(key) else { return false };
+    let Some(site) = state.sites.get_mut(key) else {
+        return false;
+    };
     site.queue.awake();
     let goes_on = site.queue.waiting() > 0 && !queue.shared.stop.is_cancelled();
     if !goes_on {

@@ -48,7 +48,9 @@ impl HttpClient {
         body_bytes_max: usize,
     ) -> Result<HttpResponse, HttpError> {
         let exchange = self.exchange(grants, request, body_bytes_max);
-        timeout(patience, exchange).await.map_err(|_| HttpError::Timeout)?
+        timeout(patience, exchange)
+            .await
+            .map_err(|_| HttpError::Timeout)?
     }
 
     async fn exchange(
@@ -81,7 +83,11 @@ impl HttpClient {
         }
     }
 
-    async fn addresses(&self, target: &Target, grants: &[String]) -> Result<Vec<IpAddr>, HttpError> {
+    async fn addresses(
+        &self,
+        target: &Target,
+        grants: &[String],
+    ) -> Result<Vec<IpAddr>, HttpError> {
         let found = if let Ok(literal) = target.host.parse() {
             vec![literal]
         } else if target.host.eq_ignore_ascii_case("localhost") {
@@ -93,8 +99,15 @@ impl HttpClient {
         if reach::private_is_meant(grants, &target.host, target.port) {
             return Ok(found);
         }
-        let public: Vec<IpAddr> = found.into_iter().filter(|ip| reach::is_public(*ip)).collect();
-        if public.is_empty() { Err(HttpError::NotGranted) } else { Ok(public) }
+        let public: Vec<IpAddr> = found
+            .into_iter()
+            .filter(|ip| reach::is_public(*ip))
+            .collect();
+        if public.is_empty() {
+            Err(HttpError::NotGranted)
+        } else {
+            Ok(public)
+        }
     }
 }
 
@@ -111,10 +124,25 @@ impl Target {
         if authority.as_str().contains('@') || authority.host().is_empty() {
             return Err(HttpError::Protocol);
         }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = authority.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
-        let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        Ok(Target { encrypted, host, port, path, authority: authority.to_string() })
+        let host = authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        let port = authority
+            .port_u16()
+            .unwrap_or(if encrypted { 443 } else { 80 });
+        let path = uri
+            .path_and_query()
+            .map_or("/", |path| path.as_str())
+            .to_owned();
+        Ok(Target {
+            encrypted,
+            host,
+            port,
+            path,
+            authority: authority.to_string(),
+        })
     }
 }
 
@@ -134,7 +162,10 @@ fn build(target: &Target, request: HttpRequest) -> Result<Request<Full<Bytes>>, 
         if [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name) {
             continue;
         }
-        headers.append(name, HeaderValue::from_str(value).map_err(|_| HttpError::Protocol)?);
+        headers.append(
+            name,
+            HeaderValue::from_str(value).map_err(|_| HttpError::Protocol)?,
+        );
     }
     let host = HeaderValue::from_str(&target.authority).map_err(|_| HttpError::Protocol)?;
     headers.insert(HOST, host);
@@ -156,13 +187,26 @@ where
         .await
         .map_err(|_| HttpError::Protocol)?;
     let exchange = async {
-        let response = sender.send_request(request).await.map_err(|_| HttpError::Protocol)?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|_| HttpError::Protocol)?;
         let (head, body) = response.into_parts();
-        let body = Limited::new(body, body_bytes_max).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() { HttpError::TooLarge } else { HttpError::Protocol }
-        })?;
+        let body = Limited::new(body, body_bytes_max)
+            .collect()
+            .await
+            .map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    HttpError::TooLarge
+                } else {
+                    HttpError::Protocol
+                }
+            })?;
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value)));
+        let headers = head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), text(value)));
         Ok(HttpResponse {
             status: head.status.as_u16(),
             headers: headers.collect(),

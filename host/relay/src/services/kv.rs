@@ -53,14 +53,19 @@ enum State {
 
 impl Row {
     fn alive(&self, now_ms: u64) -> Option<&Bytes> {
-        self.value.as_ref().filter(|_| self.expires_ms.is_none_or(|at| at > now_ms))
+        self.value
+            .as_ref()
+            .filter(|_| self.expires_ms.is_none_or(|at| at > now_ms))
     }
 }
 
 impl Kv {
     /// Over the rows of this store.
     pub fn new(store: Store) -> Kv {
-        Kv { store, namespaces: Mutex::default() }
+        Kv {
+            store,
+            namespaces: Mutex::default(),
+        }
     }
 
     /// The value, unless its time is over.
@@ -83,7 +88,15 @@ impl Kv {
     ) -> Result<(), KvError> {
         let namespace = self.namespace(plugin);
         let mut namespace = lock(&namespace);
-        self.put(&mut namespace, plugin, quota, key, Some(value), expiry(ttl, now_ms), now_ms)
+        self.put(
+            &mut namespace,
+            plugin,
+            quota,
+            key,
+            Some(value),
+            expiry(ttl, now_ms),
+            now_ms,
+        )
     }
 
     /// Stores a value unless there is one; false if there was.
@@ -98,11 +111,23 @@ impl Kv {
     ) -> Result<bool, KvError> {
         let namespace = self.namespace(plugin);
         let mut namespace = lock(&namespace);
-        if self.row(&mut namespace, plugin, key, now_ms)?.alive(now_ms).is_some() {
+        if self
+            .row(&mut namespace, plugin, key, now_ms)?
+            .alive(now_ms)
+            .is_some()
+        {
             return Ok(false);
         }
         let expires_ms = expiry(ttl, now_ms);
-        self.put(&mut namespace, plugin, quota, key, Some(value), expires_ms, now_ms)?;
+        self.put(
+            &mut namespace,
+            plugin,
+            quota,
+            key,
+            Some(value),
+            expires_ms,
+            now_ms,
+        )?;
         Ok(true)
     }
 
@@ -110,7 +135,11 @@ impl Kv {
     pub fn delete(&self, plugin: &str, key: &str, now_ms: u64) -> Result<bool, KvError> {
         let namespace = self.namespace(plugin);
         let mut namespace = lock(&namespace);
-        if self.row(&mut namespace, plugin, key, now_ms)?.alive(now_ms).is_none() {
+        if self
+            .row(&mut namespace, plugin, key, now_ms)?
+            .alive(now_ms)
+            .is_none()
+        {
             return Ok(false);
         }
         self.put(&mut namespace, plugin, u64::MAX, key, None, None, now_ms)?;
@@ -132,14 +161,24 @@ impl Kv {
         let row = self.row(&mut namespace, plugin, key, now_ms)?;
         let (before, expires_ms) = match row.alive(now_ms) {
             Some(value) => {
-                let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                let number = std::str::from_utf8(value)
+                    .ok()
+                    .and_then(|text| text.parse().ok());
                 (number.unwrap_or(0.0), row.expires_ms)
             }
             None => (0.0, expiry(ttl, now_ms)),
         };
         let sum: f64 = before + f64::from(by);
         let value = Bytes::from(sum.to_string());
-        self.put(&mut namespace, plugin, quota, key, Some(value), expires_ms, now_ms)?;
+        self.put(
+            &mut namespace,
+            plugin,
+            quota,
+            key,
+            Some(value),
+            expires_ms,
+            now_ms,
+        )?;
         Ok(sum)
     }
 
@@ -168,9 +207,19 @@ impl Kv {
         }
         // Once it would be full again, nothing need be remembered.
         let full_again_ms = (burst / per_second * 1000.0).ceil();
-        let expires_ms = full_again_ms.is_finite().then(|| now_ms.saturating_add(full_again_ms as u64));
+        let expires_ms = full_again_ms
+            .is_finite()
+            .then(|| now_ms.saturating_add(full_again_ms as u64));
         let value = write_bucket(&bucket);
-        self.put(&mut namespace, plugin, quota, &key, Some(value), expires_ms, now_ms)?;
+        self.put(
+            &mut namespace,
+            plugin,
+            quota,
+            &key,
+            Some(value),
+            expires_ms,
+            now_ms,
+        )?;
         Ok(true)
     }
 
@@ -186,7 +235,9 @@ impl Kv {
         let namespace = self.namespace(plugin);
         let namespace = lock(&namespace);
         let wanted = |key: &str| {
-            key.starts_with(prefix) && after.is_none_or(|after| key > after) && !key.starts_with(BUCKET)
+            key.starts_with(prefix)
+                && after.is_none_or(|after| key > after)
+                && !key.starts_with(BUCKET)
         };
         let known: BTreeMap<&String, bool> = namespace
             .rows
@@ -201,7 +252,13 @@ impl Kv {
         // What memory says is gone leaves gaps in a page: further pages fill them.
         loop {
             let page = snapshot
-                .kv_scan(plugin, prefix.as_bytes(), cursor.as_ref().map(String::as_bytes), limit.max(1), now_ms)
+                .kv_scan(
+                    plugin,
+                    prefix.as_bytes(),
+                    cursor.as_ref().map(String::as_bytes),
+                    limit.max(1),
+                    now_ms,
+                )
                 .map_err(|_| KvError::Unavailable)?;
             let last = page.len() < limit.max(1);
             for row in page {
@@ -215,7 +272,12 @@ impl Kv {
                 break;
             }
         }
-        keys.extend(known.into_iter().filter(|(_, alive)| *alive).map(|(key, _)| key.clone()));
+        keys.extend(
+            known
+                .into_iter()
+                .filter(|(_, alive)| *alive)
+                .map(|(key, _)| key.clone()),
+        );
         keys.sort_unstable();
         keys.truncate(limit);
         Ok(keys)
@@ -265,7 +327,9 @@ impl Kv {
             return Ok(row.clone());
         }
         let snapshot = self.store.snapshot().map_err(|_| KvError::Unavailable)?;
-        let found = snapshot.kv_get(plugin, key.as_bytes(), now_ms).map_err(|_| KvError::Unavailable)?;
+        let found = snapshot
+            .kv_get(plugin, key.as_bytes(), now_ms)
+            .map_err(|_| KvError::Unavailable)?;
         let row = Row {
             expires_ms: found.as_ref().and_then(|row| row.expires_ms),
             value: found.map(|row| row.value),
@@ -294,11 +358,16 @@ impl Kv {
             Some(usage) => usage,
             None => {
                 let snapshot = self.store.snapshot().map_err(|_| KvError::Unavailable)?;
-                snapshot.kv_usage(plugin).map_err(|_| KvError::Unavailable)?.bytes
+                snapshot
+                    .kv_usage(plugin)
+                    .map_err(|_| KvError::Unavailable)?
+                    .bytes
             }
         };
         let size = |value: &Option<Bytes>| {
-            value.as_ref().map_or(0, |value| (key.len() + value.len()) as u64)
+            value
+                .as_ref()
+                .map_or(0, |value| (key.len() + value.len()) as u64)
         };
         let (old, new) = (size(&before.value), size(&value));
         let after = usage.saturating_sub(old).saturating_add(new);
@@ -306,14 +375,24 @@ impl Kv {
             return Err(KvError::Quota);
         }
         namespace.usage_bytes = Some(after);
-        namespace.rows.insert(key.to_owned(), Row { value, expires_ms, state: State::Changed });
+        namespace.rows.insert(
+            key.to_owned(),
+            Row {
+                value,
+                expires_ms,
+                state: State::Changed,
+            },
+        );
         Ok(())
     }
 }
 
 impl Namespace {
     fn begin_write(&mut self, name: &str) -> Vec<KvWrite> {
-        let changed = self.rows.iter_mut().filter(|(_, row)| row.state == State::Changed);
+        let changed = self
+            .rows
+            .iter_mut()
+            .filter(|(_, row)| row.state == State::Changed);
         changed
             .map(|(key, row)| {
                 row.state = State::Writing;
@@ -328,7 +407,11 @@ impl Namespace {
     }
 
     fn end_write(&mut self, done: bool) {
-        for row in self.rows.values_mut().filter(|row| row.state == State::Writing) {
+        for row in self
+            .rows
+            .values_mut()
+            .filter(|row| row.state == State::Writing)
+        {
             row.state = if done { State::Clean } else { State::Changed };
         }
         // Expired rows leave the spool by themselves: the sum is asked for again.
@@ -345,7 +428,10 @@ fn expiry(ttl: Option<Duration>, now_ms: u64) -> Option<u64> {
 fn read_bucket(value: &[u8]) -> Option<Bucket> {
     let (tokens, at_ms) = value.split_at_checked(8)?;
     let tokens = f64::from_le_bytes(tokens.try_into().ok()?);
-    Some(Bucket::restored(tokens, u64::from_le_bytes(at_ms.try_into().ok()?)))
+    Some(Bucket::restored(
+        tokens,
+        u64::from_le_bytes(at_ms.try_into().ok()?),
+    ))
 }
 
 fn write_bucket(bucket: &Bucket) -> Bytes {

@@ -15,7 +15,8 @@ pub fn private_is_meant(grants: &[String], host: &str, port: u16) -> bool {
         match granted_port {
             Some(granted) => same_host && granted == port,
             None => {
-                let literal = name.parse::<IpAddr>().is_ok() || name.eq_ignore_ascii_case("localhost");
+                let literal =
+                    name.parse::<IpAddr>().is_ok() || name.eq_ignore_ascii_case("localhost");
                 same_host && literal && matches!(port, 80 | 443)
             }
         }
@@ -79,13 +80,36 @@ mod tests {
 
     #[test]
     fn only_addresses_of_the_internet_are_public() {
-        for yes in ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "2a00:1450:4001::5"] {
+        for yes in [
+            "1.1.1.1",
+            "93.184.216.34",
+            "2606:4700::1111",
+            "2a00:1450:4001::5",
+        ] {
             assert!(public(yes), "{yes}");
         }
         for no in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
-            "224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "::1", "::", "fe80::1", "fc00::1",
-            "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1", "ff02::1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "192.0.2.1",
+            "198.18.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "ff02::1",
             "2001::1",
         ] {
             assert!(!public(no), "{no}");
@@ -94,15 +118,24 @@ mod tests {
 
     #[test]
     fn a_private_target_must_be_meant() {
-        let grants = ["api.example.com", "scanner.internal:8080", "127.0.0.1", "[::1]:9000", "*"]
-            .map(str::to_owned);
+        let grants = [
+            "api.example.com",
+            "scanner.internal:8080",
+            "127.0.0.1",
+            "[::1]:9000",
+            "*",
+        ]
+        .map(str::to_owned);
         let meant = |host, port| private_is_meant(&grants, host, port);
         assert!(meant("scanner.internal", 8080));
         assert!(meant("127.0.0.1", 80));
         assert!(meant("::1", 9000));
         assert!(meant("[::1]", 9000));
         assert!(!meant("scanner.internal", 8081));
-        assert!(!meant("api.example.com", 443), "its name may point anywhere");
+        assert!(
+            !meant("api.example.com", 443),
+            "its name may point anywhere"
+        );
         assert!(!meant("127.0.0.1", 6379));
         assert!(!meant("10.0.0.1", 80));
     }

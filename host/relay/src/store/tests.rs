@@ -38,7 +38,10 @@ async fn what_is_accepted_is_in_the_spool_and_handed_to_the_queue() {
     let id = new.id;
     store.accept(vec![new], Vec::new()).await.expect("accepted");
     let snapshot = store.snapshot().expect("a snapshot");
-    assert_eq!(snapshot.body(id).expect("read").as_deref(), Some(&b"hello"[..]));
+    assert_eq!(
+        snapshot.body(id).expect("read").as_deref(),
+        Some(&b"hello"[..])
+    );
     let fresh = handover.fresh.recv().await.expect("handed over");
     assert_eq!((fresh.message.id, fresh.entries.len()), (id, 1));
     assert_eq!(fresh.body.expect("the body").pieces.concat(), b"hello");
@@ -72,11 +75,17 @@ async fn many_accepts_share_a_few_commits_and_all_are_durable() {
 
 #[tokio::test]
 async fn a_spool_that_is_full_says_so_and_still_settles() {
-    let limits = Limits { spool_bytes_max: 8192, ..Limits::default() };
+    let limits = Limits {
+        spool_bytes_max: 8192,
+        ..Limits::default()
+    };
     let (_dir, store, _handover) = open(limits);
     let first = message(&store, "joe@example.net", "hello");
     let id = first.id;
-    store.accept(vec![first], Vec::new()).await.expect("there is room for one");
+    store
+        .accept(vec![first], Vec::new())
+        .await
+        .expect("there is room for one");
     let second = message(&store, "joe@example.net", "hello");
     let refused = store.accept(vec![second], Vec::new()).await;
     assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
@@ -84,7 +93,10 @@ async fn a_spool_that_is_full_says_so_and_still_settles() {
     settle.outcomes.push((0, Outcome::Delivered));
     store.settle(settle).await.expect("settled");
     let third = message(&store, "joe@example.net", "hello");
-    store.accept(vec![third], Vec::new()).await.expect("there is room again");
+    store
+        .accept(vec![third], Vec::new())
+        .await
+        .expect("there is room again");
 }
 
 #[tokio::test]

@@ -40,7 +40,13 @@ fn gather(first: Job, jobs: &Receiver<Job>) -> Vec<Job> {
 fn commit(spool: &Spool, batch: Vec<Job>) {
     let mut operations = Vec::with_capacity(batch.len());
     let mut waiting = Vec::with_capacity(batch.len());
-    for Job { operations: mut theirs, answer, _room: room, .. } in batch {
+    for Job {
+        operations: mut theirs,
+        answer,
+        _room: room,
+        ..
+    } in batch
+    {
         waiting.push((answer, theirs.len(), room));
         operations.append(&mut theirs);
     }
@@ -64,12 +70,7 @@ type Waiting = (
 
 /// A batch that failed as a whole may hold one job that is to blame, such as a message the disk has no room for: each is
 /// tried by itself, so that the others do not suffer for it.
-fn one_by_one(
-    spool: &Spool,
-    operations: Vec<Operation>,
-    waiting: Vec<Waiting>,
-    error: StoreError,
-) {
+fn one_by_one(spool: &Spool, operations: Vec<Operation>, waiting: Vec<Waiting>, error: StoreError) {
     let alone = waiting.len() == 1;
     let mut operations = operations.as_slice();
     for (answer, count, _room) in waiting {
@@ -78,7 +79,9 @@ fn one_by_one(
         let result = if alone {
             Err(error.clone())
         } else {
-            spool.commit(theirs, Durability::Durable).map_err(StoreError::of)
+            spool
+                .commit(theirs, Durability::Durable)
+                .map_err(StoreError::of)
         };
         let _ = answer.send(result);
     }

@@ -30,7 +30,9 @@ pub(super) async fn make(
     records: &mut Vec<CallRecord>,
     envelope: &Envelope,
 ) -> Result<Vec<Copy>, Refusal> {
-    let Some(draft) = sitting.draft().cloned() else { return Ok(Vec::new()) };
+    let Some(draft) = sitting.draft().cloned() else {
+        return Ok(Vec::new());
+    };
     let mut common = Copy {
         draft,
         tags: sitting.tags().to_vec(),
@@ -38,7 +40,10 @@ pub(super) async fn make(
         recipients: Vec::new(),
     };
     if !sitting.generation().exports(Hook::Copy) {
-        let plain = |recipient: &Recipient| CopyRecipient { recipient: recipient.clone(), refused: None };
+        let plain = |recipient: &Recipient| CopyRecipient {
+            recipient: recipient.clone(),
+            refused: None,
+        };
         common.recipients = envelope.recipients.iter().map(plain).collect();
         return Ok(vec![common]);
     }
@@ -66,7 +71,10 @@ pub(super) async fn make(
                 };
             }
         };
-        let one = CopyRecipient { recipient: recipient.clone(), refused };
+        let one = CopyRecipient {
+            recipient: recipient.clone(),
+            refused,
+        };
         let own_hold = reasons(copy.holds.iter().map(|hold| hold.reason.as_str()));
         if copy.draft.is_none() && copy.tags.is_none() && own_hold.is_none() {
             common.recipients.push(one);
@@ -80,7 +88,12 @@ pub(super) async fn make(
         };
         match others.iter_mut().find(|other| same(other)) {
             Some(other) => other.recipients.push(one),
-            None => others.push(Copy { draft, tags, held, recipients: vec![one] }),
+            None => others.push(Copy {
+                draft,
+                tags,
+                held,
+                recipients: vec![one],
+            }),
         }
     }
     // Refused for everybody: the peer can still be told.

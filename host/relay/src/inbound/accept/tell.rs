@@ -17,7 +17,10 @@ pub(super) fn trace(records: &[CallRecord], at: Timestamp) -> (Bytes, Vec<HookCa
     let at = at.as_millis();
     let steps: Vec<Step> = records
         .iter()
-        .map(|record| Step::Hook { at, call: history::hook_call(record, None) })
+        .map(|record| Step::Hook {
+            at,
+            call: history::hook_call(record, None),
+        })
         .collect();
     let piece = history::piece(&steps);
     let calls = steps
@@ -85,8 +88,12 @@ pub(super) async fn gone(
     let (trace, told) = trace(&arrival.records, received);
     calls(shared, arrival, told);
     let at_ms = received.as_millis();
-    let recipients: Vec<Mailbox> =
-        arrival.envelope.recipients.iter().map(|one| one.address.clone()).collect();
+    let recipients: Vec<Mailbox> = arrival
+        .envelope
+        .recipients
+        .iter()
+        .map(|one| one.address.clone())
+        .collect();
     let subject = baton_message::Message::parse(arrival.body.clone()).header("Subject");
     let row = HistoryRow {
         id: arrival.id,
@@ -107,5 +114,8 @@ pub(super) async fn gone(
         log_pieces: 0,
     };
     let entry = Box::new(HistoryEntry { row, trace });
-    let _ = shared.store.commit_later(vec![Operation::HistoryPut(entry)]).await;
+    let _ = shared
+        .store
+        .commit_later(vec![Operation::HistoryPut(entry)])
+        .await;
 }

@@ -43,7 +43,10 @@ pub(super) fn follow(
     advised: Option<Advised>,
 ) {
     if tried.unreachable {
-        let why = concluded.first().map(|end| end.reported.to_string()).unwrap_or_default();
+        let why = concluded
+            .first()
+            .map(|end| end.reported.to_string())
+            .unwrap_or_default();
         return unreachable(queue, key, &why);
     }
     if concluded.iter().any(|end| end.reported.is_success()) {
@@ -75,7 +78,10 @@ fn unreachable(queue: &Queue, key: &Arc<SiteKey>, why: &str) {
     let (given_back, rests) = match queue.lock().sites.get_mut(key) {
         Some(site) => {
             let given_back = site.queue.failed_to_connect(why, now);
-            let rest = site.queue.rested(now).map(|rest| rest.until_ms.saturating_sub(now));
+            let rest = site
+                .queue
+                .rested(now)
+                .map(|rest| rest.until_ms.saturating_sub(now));
             (given_back, rest)
         }
         None => return,

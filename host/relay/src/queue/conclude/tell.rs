@@ -28,7 +28,10 @@ pub(super) fn log(
     let at = now.as_millis();
     let mut steps: Vec<Step> = records
         .iter()
-        .map(|record| Step::Hook { at, call: history::hook_call(record, None) })
+        .map(|record| Step::Hook {
+            at,
+            call: history::hook_call(record, None),
+        })
         .collect();
     let outcomes = parcel.entries.iter().zip(concluded).map(|(one, end)| {
         history::outcome(
@@ -93,16 +96,28 @@ pub(super) fn all(
             && translation.advice == baton_hooks::Advice::Suppress
         {
             let why = format!("{plugin}: {}", translation.reason);
-            bus.emit(Event::SuppressionAdded { recipient: recipient.clone(), why });
+            bus.emit(Event::SuppressionAdded {
+                recipient: recipient.clone(),
+                why,
+            });
         }
         let id = end.tell.and_then(|action| {
-            notifications.iter().find(|(known, _)| *known == action).map(|(_, id)| id.clone())
+            notifications
+                .iter()
+                .find(|(known, _)| *known == action)
+                .map(|(_, id)| id.clone())
         });
         if let (Some(Action::Delayed), Some(notification)) = (end.tell, id.clone()) {
             let (message, recipient) = (message.clone(), recipient.clone());
-            bus.emit(Event::DelayNotified { message, recipient, notification });
+            bus.emit(Event::DelayNotified {
+                message,
+                recipient,
+                notification,
+            });
         }
-        bus.emit(outcome(key, parcel, tried, end, &message, recipient, id, now));
+        bus.emit(outcome(
+            key, parcel, tried, end, &message, recipient, id, now,
+        ));
     }
 }
 
@@ -145,7 +160,14 @@ fn outcome(
             attempt,
             next: end.next.map(|next| next.since(now)).unwrap_or_default(),
         },
-        "expired" => Event::Expired { message, recipient, site, reply, attempt, notification },
+        "expired" => Event::Expired {
+            message,
+            recipient,
+            site,
+            reply,
+            attempt,
+            notification,
+        },
         _ => Event::Bounced {
             message,
             recipient,

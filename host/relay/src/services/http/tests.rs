@@ -44,7 +44,10 @@ fn get(url: String) -> HttpRequest {
     HttpRequest {
         method: "GET".into(),
         url,
-        headers: vec![("x-mine".into(), "1".into()), ("Host".into(), "evil".into())],
+        headers: vec![
+            ("x-mine".into(), "1".into()),
+            ("Host".into(), "evil".into()),
+        ],
         body: Bytes::new(),
     }
 }
@@ -56,12 +59,18 @@ async fn a_granted_host_is_asked_and_its_answer_given_back() {
     let (port, read) = server(b"HTTP/1.1 302 Found\r\nlocation: /x\r\ncontent-length: 2\r\n\r\nok");
     let grants = [format!("127.0.0.1:{port}")];
     let request = get(format!("http://127.0.0.1:{port}/a?b"));
-    let answer = client().send(&grants, request, PATIENCE, 100).await.expect("an answer");
+    let answer = client()
+        .send(&grants, request, PATIENCE, 100)
+        .await
+        .expect("an answer");
     assert_eq!((answer.status, &answer.body[..]), (302, &b"ok"[..]));
     assert!(answer.headers.contains(&("location".into(), "/x".into())));
     let read = read.await.expect("no panic");
     assert!(read.starts_with("GET /a?b HTTP/1.1\r\n"), "{read}");
-    assert!(read.contains("x-mine: 1\r\n") && !read.contains("evil"), "{read}");
+    assert!(
+        read.contains("x-mine: 1\r\n") && !read.contains("evil"),
+        "{read}"
+    );
 }
 
 #[tokio::test]
@@ -76,15 +85,27 @@ async fn an_answer_that_is_too_large_is_cut_off() {
 #[tokio::test]
 async fn a_machine_of_ours_is_reached_only_where_that_is_meant() {
     let everything = ["*".to_owned()];
-    for url in ["http://127.0.0.1/", "http://localhost:25/", "http://[::1]/", "http://169.254.169.254/"] {
-        let answer = client().send(&everything, get(url.to_owned()), PATIENCE, 5).await;
+    for url in [
+        "http://127.0.0.1/",
+        "http://localhost:25/",
+        "http://[::1]/",
+        "http://169.254.169.254/",
+    ] {
+        let answer = client()
+            .send(&everything, get(url.to_owned()), PATIENCE, 5)
+            .await;
         assert_eq!(answer, Err(HttpError::NotGranted), "{url}");
     }
 }
 
 #[tokio::test]
 async fn what_is_no_request_is_refused() {
-    for url in ["ftp://example.com/", "http://user@example.com/", "nonsense", "/path"] {
+    for url in [
+        "ftp://example.com/",
+        "http://user@example.com/",
+        "nonsense",
+        "/path",
+    ] {
         let answer = client().send(&[], get(url.to_owned()), PATIENCE, 5).await;
         assert_eq!(answer, Err(HttpError::Protocol), "{url}");
     }

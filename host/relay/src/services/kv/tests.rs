@@ -5,7 +5,8 @@ const QUOTA: u64 = 10_000;
 const MINUTE: Option<Duration> = Some(Duration::from_secs(60));
 
 fn open(dir: &std::path::Path) -> (Kv, Store) {
-    let (store, _handover, _report) = Store::open(dir, baton_spool::Limits::default()).expect("a spool");
+    let (store, _handover, _report) =
+        Store::open(dir, baton_spool::Limits::default()).expect("a spool");
     (Kv::new(store.clone()), store)
 }
 
@@ -17,8 +18,10 @@ fn bytes(text: &'static str) -> Bytes {
 async fn what_was_flushed_is_there_after_a_restart() {
     let dir = tempfile::tempdir().expect("a folder");
     let (kv, store) = open(dir.path());
-    kv.set("a", QUOTA, "kept", bytes("1"), None, 1).expect("set");
-    kv.set("a", QUOTA, "gone", bytes("2"), None, 1).expect("set");
+    kv.set("a", QUOTA, "kept", bytes("1"), None, 1)
+        .expect("set");
+    kv.set("a", QUOTA, "gone", bytes("2"), None, 1)
+        .expect("set");
     kv.flush().await.expect("flush");
     assert_eq!(kv.delete("a", "gone", 1), Ok(true));
     assert_eq!(kv.increment("a", QUOTA, "count", 5, None, 1), Ok(5.0));
@@ -28,7 +31,11 @@ async fn what_was_flushed_is_there_after_a_restart() {
     let (kv, _store) = open(dir.path());
     assert_eq!(kv.get("a", "kept", 1), Ok(Some(bytes("1"))));
     assert_eq!(kv.get("a", "gone", 1), Ok(None));
-    assert_eq!(kv.get("b", "kept", 1), Ok(None), "another plugin's rows are not seen");
+    assert_eq!(
+        kv.get("b", "kept", 1),
+        Ok(None),
+        "another plugin's rows are not seen"
+    );
     assert_eq!(kv.increment("a", QUOTA, "count", -2, None, 1), Ok(3.0));
 }
 
@@ -36,11 +43,18 @@ async fn what_was_flushed_is_there_after_a_restart() {
 async fn values_end_with_their_time_and_counters_keep_their_first_one() {
     let dir = tempfile::tempdir().expect("a folder");
     let (kv, _store) = open(dir.path());
-    kv.set("a", QUOTA, "k", bytes("v"), MINUTE, 1000).expect("set");
+    kv.set("a", QUOTA, "k", bytes("v"), MINUTE, 1000)
+        .expect("set");
     assert_eq!(kv.get("a", "k", 60_999), Ok(Some(bytes("v"))));
     assert_eq!(kv.get("a", "k", 61_000), Ok(None));
-    assert_eq!(kv.set_if_absent("a", QUOTA, "k", bytes("w"), MINUTE, 61_000), Ok(true));
-    assert_eq!(kv.set_if_absent("a", QUOTA, "k", bytes("x"), MINUTE, 61_001), Ok(false));
+    assert_eq!(
+        kv.set_if_absent("a", QUOTA, "k", bytes("w"), MINUTE, 61_000),
+        Ok(true)
+    );
+    assert_eq!(
+        kv.set_if_absent("a", QUOTA, "k", bytes("x"), MINUTE, 61_001),
+        Ok(false)
+    );
     kv.increment("a", QUOTA, "n", 1, MINUTE, 0).expect("one");
     assert_eq!(kv.increment("a", QUOTA, "n", 1, MINUTE, 59_000), Ok(2.0));
     assert_eq!(kv.increment("a", QUOTA, "n", 1, MINUTE, 60_000), Ok(1.0));
@@ -50,14 +64,23 @@ async fn values_end_with_their_time_and_counters_keep_their_first_one() {
 async fn a_quota_stops_growth_and_not_shrinking() {
     let dir = tempfile::tempdir().expect("a folder");
     let (kv, _store) = open(dir.path());
-    kv.set("a", 20, "k", bytes("0123456789"), None, 1).expect("fits");
-    assert_eq!(kv.set("a", 20, "l", bytes("0123456789"), None, 1), Err(KvError::Quota));
+    kv.set("a", 20, "k", bytes("0123456789"), None, 1)
+        .expect("fits");
+    assert_eq!(
+        kv.set("a", 20, "l", bytes("0123456789"), None, 1),
+        Err(KvError::Quota)
+    );
     kv.set("a", 20, "k", bytes("01"), None, 1).expect("shrinks");
-    kv.set("a", 20, "l", bytes("0123456789"), None, 1).expect("fits now");
+    kv.set("a", 20, "l", bytes("0123456789"), None, 1)
+        .expect("fits now");
     kv.flush().await.expect("flush");
-    assert_eq!(kv.set("a", 20, "m", bytes("0123456789"), None, 1), Err(KvError::Quota));
+    assert_eq!(
+        kv.set("a", 20, "m", bytes("0123456789"), None, 1),
+        Err(KvError::Quota)
+    );
     assert_eq!(kv.delete("a", "l", 1), Ok(true));
-    kv.set("a", 20, "m", bytes("0123456789"), None, 1).expect("fits after the deletion");
+    kv.set("a", 20, "m", bytes("0123456789"), None, 1)
+        .expect("fits after the deletion");
 }
 
 #[tokio::test]
@@ -71,17 +94,30 @@ async fn keys_are_listed_in_order_from_memory_and_disk_alike() {
     lock(&kv.namespace("a")).rows.clear();
     kv.set("a", QUOTA, "p/2", bytes("v"), None, 1).expect("set");
     kv.delete("a", "p/3", 1).expect("delete");
-    kv.take("a", QUOTA, "p/bucket", 1.0, 1.0, 1.0, 1).expect("take");
-    assert_eq!(kv.keys("a", "p/", None, 10, 1).expect("keys"), ["p/1", "p/2", "p/5"]);
-    assert_eq!(kv.keys("a", "p/", Some("p/1"), 1, 1).expect("keys"), ["p/2"]);
-    assert_eq!(kv.keys("a", "", None, 10, 1).expect("keys"), ["p/1", "p/2", "p/5", "q/1"]);
+    kv.take("a", QUOTA, "p/bucket", 1.0, 1.0, 1.0, 1)
+        .expect("take");
+    assert_eq!(
+        kv.keys("a", "p/", None, 10, 1).expect("keys"),
+        ["p/1", "p/2", "p/5"]
+    );
+    assert_eq!(
+        kv.keys("a", "p/", Some("p/1"), 1, 1).expect("keys"),
+        ["p/2"]
+    );
+    assert_eq!(
+        kv.keys("a", "", None, 10, 1).expect("keys"),
+        ["p/1", "p/2", "p/5", "q/1"]
+    );
 }
 
 #[tokio::test]
 async fn a_bucket_is_shared_and_survives_a_restart() {
     let dir = tempfile::tempdir().expect("a folder");
     let (kv, store) = open(dir.path());
-    let take = |kv: &Kv, now_ms| kv.take("a", QUOTA, "joe", 1.0, 0.1, 2.0, now_ms).expect("take");
+    let take = |kv: &Kv, now_ms| {
+        kv.take("a", QUOTA, "joe", 1.0, 0.1, 2.0, now_ms)
+            .expect("take")
+    };
     assert!(take(&kv, 0) && take(&kv, 0) && !take(&kv, 0));
     kv.flush().await.expect("flush");
     store.close().await;
