@@ -6,15 +6,18 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Length of the chain by message.
+type Lengths = Arc<Mutex<HashMap<Arc<str>, u8>>>;
+
 /// See the module.
 #[derive(Default)]
 pub struct Chains {
-    under_way: Arc<Mutex<HashMap<Arc<str>, u8>>>,
+    under_way: Lengths,
 }
 
 /// Forgets the message when dropped.
 pub struct UnderWay {
-    of: Option<(Arc<Mutex<HashMap<Arc<str>, u8>>>, Arc<str>)>,
+    of: Option<(Lengths, Arc<str>)>,
 }
 
 impl Chains {

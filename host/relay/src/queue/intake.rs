@@ -31,7 +31,7 @@ pub(super) async fn run(queue: Queue, mut handover: Handover) {
             },
             () = handover.missed.told() => {
                 if handover.missed.take() {
-                    scan.from_the_beginning();
+                    scan.start_over();
                     next_look = next_look.min(Instant::now() + limits::SCAN_REST);
                 }
             }
@@ -71,7 +71,7 @@ struct Scan {
 }
 
 impl Scan {
-    fn from_the_beginning(&mut self) {
+    fn start_over(&mut self) {
         self.cursor = None;
     }
 
@@ -152,8 +152,11 @@ impl Scan {
     }
 }
 
+/// Number of each recipient within its message, and its domain.
+type Recipients = Vec<(u32, Arc<str>)>;
+
 struct Found {
-    groups: Vec<(MessageId, Vec<(u32, Arc<str>)>)>,
+    groups: Vec<(MessageId, Recipients)>,
     unreadable: Vec<(MessageId, String)>,
 }
 
