@@ -190,7 +190,7 @@ impl<'a> Links<'a> {
             pixel.as_deref(),
         );
         if let Some(changed) = changed {
-            part.set_text(&changed)?;
+            write_back(part, &changed);
         }
         *pixel = None;
         Ok(())
@@ -201,7 +201,7 @@ impl<'a> Links<'a> {
             return Ok(());
         };
         if let Some(changed) = rewrite::plain(&text, &mut |target, into| self.write(target, into)) {
-            part.set_text(&changed)?;
+            write_back(part, &changed);
         }
         Ok(())
     }
@@ -255,7 +255,13 @@ fn readable(part: &Part) -> Result<Option<String>> {
         ));
         return Ok(None);
     }
-    let text = part.text()?;
+    let text = match part.text() {
+        Ok(text) => text,
+        Err(error) => {
+            log::info(format!("part {} is left alone: {error}", part.index));
+            return Ok(None);
+        }
+    };
     if text.contains('\u{fffd}') && !is_utf8(part)? {
         log::info(format!(
             "part {} is left alone: some bytes are not in its charset",
@@ -264,6 +270,13 @@ fn readable(part: &Part) -> Result<Option<String>> {
         return Ok(None);
     }
     Ok(Some(text))
+}
+
+/// What the relay will not have changed, for a reason of its own, is sent as it was: mail goes before tracking.
+fn write_back(part: &Part, text: &str) {
+    if let Err(error) = part.set_text(text) {
+        log::warn(format!("part {} is left alone: {error}", part.index));
+    }
 }
 
 /// Whether a replacement character in the text may be the author's own.
