@@ -12,15 +12,19 @@ use std::process::Command;
 
 const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "plugin";
-/// Whatever the components are made of, seen from the workspace.
-const SOURCES: [&str; 6] = [
-    "plugins",
-    "sdk",
+/// What every component is made of, seen from the workspace. The plugins themselves are beside it, see [`watch`].
+const SOURCES: [&str; 8] = [
+    "sdk/src",
+    "sdk/macros",
+    "sdk/worlds",
+    "sdk/Cargo.toml",
     "wit",
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
 ];
+/// What stands in a plugin's folder and is in no component: a word changed there compiles nothing again.
+const NO_SOURCES: [&str; 3] = ["README.md", "tests", "benches"];
 /// Variables that shape a build and are the outer build's own affair.
 const FOREIGN: [&str; 15] = [
     "RUSTFLAGS",
@@ -51,13 +55,29 @@ const CARGO_KEPT: [&str; 6] = [
 
 /// Builds what `selection` names in cargo's words, such as `-p routing`, and gives the folder where the components lie.
 pub fn build(root: &Path, selection: &[&str]) -> PathBuf {
-    for source in SOURCES {
-        println!("cargo:rerun-if-changed={}", root.join(source).display());
-    }
+    watch(root);
     require_target();
     let target_directory = target_directory(&PathBuf::from(variable("OUT_DIR")));
     run_cargo(root, &target_directory, selection);
     target_directory.join(TARGET).join(PROFILE)
+}
+
+fn watch(root: &Path) {
+    for source in SOURCES {
+        println!("cargo:rerun-if-changed={}", root.join(source).display());
+    }
+    let folders = fs::read_dir(root.join("plugins"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    for folder in folders {
+        for file in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+            let is_source = !NO_SOURCES.iter().any(|name| file.file_name() == *name);
+            if is_source {
+                println!("cargo:rerun-if-changed={}", file.path().display());
+            }
+        }
+    }
 }
 
 /// Whether the compiler can make components; rustup is asked to teach it, once.
