@@ -15,9 +15,11 @@ pub const PARTS_MAX: usize = 1_000;
 /// Multiparts and enclosed messages within each other.
 pub const DEPTH_MAX: usize = 50;
 
-/// Bytes of a Content-Type or Content-Disposition value that is parsed. RFC 2231 continuations are merged pair by pair, so
-/// that the length must be bounded.
+/// Bytes of a Content-Type or Content-Disposition value that is parsed.
 pub const PARAMETERS_BYTES_MAX: usize = 8 * 1024;
+
+/// Parameters of such a value. RFC 2231 continuations are merged pair by pair, so that their number must be bounded.
+pub const PARAMETERS_MAX: usize = 100;
 
 /// Bytes of a multipart boundary. RFC 2046 5.1.1 says 70; some senders need more.
 pub const BOUNDARY_BYTES_MAX: usize = 200;

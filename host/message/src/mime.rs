@@ -384,6 +384,11 @@ fn media_type(parsed: &Parameterised) -> String {
     }
 }
 
+/// RFC 2045 5.1, and the slash.
+fn is_type_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"()<>@,;:\\\"[]?=".contains(&byte)
+}
+
 /// What the part's own fields forbid.
 fn protection(
     header: &HeaderSection,
@@ -404,7 +409,8 @@ fn protection(
         Some(SIGNED)
     } else if encrypted || pgp {
         Some(ENCRYPTED)
-    } else if twice("Content-Type")
+    } else if !media_type.bytes().all(is_type_byte)
+        || twice("Content-Type")
         || twice("Content-Transfer-Encoding")
         || attribute_twice("boundary")
         || attribute_twice("charset")

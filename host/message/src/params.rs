@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use mail_parser::parsers::MessageStream;
 
-use crate::limits::PARAMETERS_BYTES_MAX;
+use crate::limits::{PARAMETERS_BYTES_MAX, PARAMETERS_MAX};
 
 #[cfg(test)]
 mod tests;
@@ -22,7 +22,8 @@ pub(crate) struct Parameterised {
 impl Parameterised {
     /// `None` if the value is too long or says nothing.
     pub fn parse(raw: &[u8]) -> Option<Self> {
-        if raw.len() > PARAMETERS_BYTES_MAX {
+        let semicolons = memchr::memchr_iter(b';', raw);
+        if raw.len() > PARAMETERS_BYTES_MAX || semicolons.count() > PARAMETERS_MAX {
             return None;
         }
         // The parser wants a line end, and stops at one that no white space follows.

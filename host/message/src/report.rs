@@ -12,6 +12,7 @@ use std::fmt;
 
 use crate::header::HeaderSection;
 use crate::message::Message;
+use crate::mime::Part;
 
 pub use build::{Built, Notification, RecipientStatus};
 pub use feedback::FeedbackReport;
@@ -72,7 +73,11 @@ pub enum Report {
 impl Report {
     /// Reads the report that a message carries; `None` if it carries none in a form for machines.
     pub fn read(message: &Message) -> Option<Self> {
-        message.parts().iter().find_map(|part| {
+        let own = message
+            .parts()
+            .iter()
+            .filter(|part| !is_enclosed(message, part));
+        own.into_iter().find_map(|part| {
             let index = part.index();
             match part.media_type() {
                 "message/delivery-status" | "message/global-delivery-status" => {
@@ -83,6 +88,18 @@ impl Report {
             }
         })
     }
+}
+
+/// True if the part belongs to a message that this one only forwards.
+fn is_enclosed(message: &Message, part: &Part) -> bool {
+    let mut above = part.parent();
+    while let Some(parent) = above.and_then(|index| message.part(index).ok()) {
+        if parent.is_enclosed_message() {
+            return true;
+        }
+        above = parent.parent();
+    }
+    false
 }
 
 /// True if the message says of itself that no person sent it (RFC 3834 5): an answer to it would answer a machine.

@@ -213,3 +213,26 @@ fn beyond_the_limits_nothing_is_edited() {
     let enclosed = message(&"Content-Type: message/rfc822\n\n".repeat(10_000));
     assert_eq!(enclosed.parts().len(), DEPTH_MAX + 1);
 }
+
+#[test]
+fn a_signed_part_is_known_however_its_type_is_written() {
+    for value in [
+        "multipart/signed",
+        "MULTIPART/Signed",
+        "multipart/signed (comment)",
+        "(comment) multipart/signed",
+        "multipart / signed",
+        "multipart (x) / (y) signed",
+        "multipart/signed\n\t",
+        "multipart/\n signed",
+        "\"multipart/signed\"",
+        "multipart/=?utf-8?q?signed?=",
+        "multipart/signed extra",
+        "multipart/\u{17f}igned",
+    ] {
+        let text = format!("Content-Type: {value}; boundary=b\n\n--b\n\none\n--b--\n");
+        let message = message(&text);
+        let editable = (0..message.parts().len() as u32).find(|&part| message.is_editable(part));
+        assert_eq!(editable, None, "{value}: {:?}", types(&message));
+    }
+}

@@ -347,6 +347,14 @@ fn an_ordinary_message_reports_nothing() {
 }
 
 #[test]
+fn a_report_that_is_only_forwarded_is_not_this_messages_report() {
+    let inner = "Content-Type: message/delivery-status\n\nFinal-Recipient: rfc822;a@b.example\nAction: failed\n";
+    assert!(Report::read(&message(inner)).is_some());
+    let text = format!("Content-Type: message/rfc822\n\n{inner}");
+    assert_eq!(Report::read(&message(&text)), None);
+}
+
+#[test]
 fn a_complaint_is_read() {
     let text = format!(
         "From: fbl@isp.example\nContent-Type: multipart/report; report-type=feedback-report; boundary=b\n\n--b\n\n\
