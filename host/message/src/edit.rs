@@ -7,19 +7,20 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::error::Error;
 use crate::field::{NewField, check_name};
-use crate::header::{Defect, Field};
+use crate::header::Defect;
 use crate::limits::{EDIT_TEXT_BYTES_MAX, EDITS_BYTES_MAX, EDITS_MAX};
-use crate::message::{Message, PartInfo};
-use crate::search;
+use crate::message::Message;
 
+mod lines;
+mod read;
+mod rules;
 mod stored;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use lines::Line;
 pub use stored::{StoredEditsError, decode_edits, encode_edits};
 
 /// One change.
@@ -43,14 +44,6 @@ pub struct Applied {
     pub edit: Edit,
     /// Such as "set-text part 2 (1834 -> 2210 bytes)".
     pub description: String,
-}
-
-/// A header line of the edited message.
-#[derive(Debug, Clone)]
-pub(crate) enum Line {
-    /// The field of that position in the base.
-    Base(usize),
-    New(NewField),
 }
 
 /// A message with edits over it.
@@ -159,7 +152,7 @@ impl EditSet {
     /// [`Error::Protected`] for the fields that are the relay's or hold the structure; [`Error::TooLarge`].
     pub fn prepend_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
         let field = self.new_field(name, value)?;
-        self.check_single(name)?;
+        rules::check_single(self, name)?;
         let edit = Edit::PrependHeader {
             name: name.to_owned(),
             value: value.to_owned(),
@@ -175,7 +168,7 @@ impl EditSet {
     /// As [`EditSet::prepend_header`].
     pub fn append_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
         let field = self.new_field(name, value)?;
-        self.check_single(name)?;
+        rules::check_single(self, name)?;
         let edit = Edit::AppendHeader {
             name: name.to_owned(),
             value: value.to_owned(),
@@ -239,167 +232,6 @@ impl EditSet {
         }
     }
 
-    /// The fields of the edited header section, in order.
-    pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
-        let section = self.message.header_section();
-        let untouched = self.lines.is_none().then(|| section.fields());
-        let edited = self.lines.iter().flatten().map(move |line| match line {
-            Line::Base(at) => section.field(&section.ranges()[*at]),
-            Line::New(field) => field.as_field(),
-        });
-        untouched.into_iter().flatten().chain(edited)
-    }
-
-    /// The first field of that name in the edited header section, unfolded and decoded.
-    pub fn header(&self, name: &str) -> Option<String> {
-        self.fields()
-            .find(|field| field.is(name))
-            .map(|field| field.value())
-    }
-
-    /// All fields of the edited header section: name and decoded value.
-    pub fn headers(&self) -> Vec<(String, String)> {
-        self.fields()
-            .map(|field| (field.name().to_owned(), field.value()))
-            .collect()
-    }
-
-    /// How many fields of that name the edited header section has.
-    pub fn header_count(&self, name: &str) -> usize {
-        self.fields().filter(|field| field.is(name)).count()
-    }
-
-    /// The text of a part as edited.
-    ///
-    /// # Errors
-    /// As [`Message::text`].
-    pub fn text(&self, part: u32) -> Result<&str, Error> {
-        match self.set_texts(part).next_back() {
-            Some(text) => Ok(text),
-            None => self.message.text(part),
-        }
-    }
-
-    /// Decoded bytes of a part as edited; an edited part's bytes are its text in UTF-8.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchPart`].
-    pub fn content(&self, part: u32) -> Result<Bytes, Error> {
-        match self.set_texts(part).next_back() {
-            Some(text) => Ok(Bytes::copy_from_slice(text.as_bytes())),
-            None => self.message.content(part),
-        }
-    }
-
-    /// At most `length` decoded bytes of a part as edited, from `offset`.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchPart`].
-    pub fn content_range(&self, part: u32, offset: usize, length: usize) -> Result<Bytes, Error> {
-        match self.set_texts(part).next_back() {
-            Some(text) => {
-                let start = offset.min(text.len());
-                let end = start.saturating_add(length).min(text.len());
-                Ok(Bytes::copy_from_slice(&text.as_bytes()[start..end]))
-            }
-            None => self.message.content_range(part, offset, length),
-        }
-    }
-
-    /// The parts, with the sizes they have after the edits.
-    pub fn parts(&self) -> Vec<PartInfo> {
-        let mut infos = self.message.part_infos();
-        for info in &mut infos {
-            if let Some(text) = self.set_texts(info.index).next_back() {
-                info.size = text.len();
-            }
-        }
-        infos
-    }
-
-    /// True if the text of the part may be set.
-    pub fn is_editable(&self, part: u32) -> bool {
-        self.message.is_editable(part)
-    }
-
-    /// Positions in `patterns` of those that occur in the text of a text part as edited, without regard to ASCII case. An
-    /// empty pattern never occurs.
-    ///
-    /// # Errors
-    /// [`Error::TooLarge`] if there are too many patterns.
-    pub fn find<P: AsRef<str>>(&self, patterns: &[P]) -> Result<Vec<u32>, Error> {
-        search::find(self.texts().map(|(_, text)| text), patterns)
-    }
-
-    /// Absolute http and https URLs in the text and HTML parts as edited, in order.
-    pub fn urls(&self) -> Vec<String> {
-        search::urls(self.texts())
-    }
-
-    /// Parts whose text differs from what was received.
-    pub fn changed_parts(&self) -> Vec<u32> {
-        let mut parts: Vec<u32> = self.final_texts().map(|(part, _)| part).collect();
-        parts.retain(|&part| self.message.text(part) != self.text(part));
-        parts
-    }
-
-    /// Text of a part before and after all edits: the two sides of a diff.
-    ///
-    /// # Errors
-    /// As [`Message::text`].
-    pub fn text_before_and_after(&self, part: u32) -> Result<(&str, &str), Error> {
-        Ok((self.message.text(part)?, self.text(part)?))
-    }
-
-    /// The header section before and after all edits, decoded, one field a line.
-    pub fn header_before_and_after(&self) -> (String, String) {
-        let lines = |fields: &mut dyn Iterator<Item = Field<'_>>| {
-            fields.fold(String::new(), |mut out, field| {
-                out.push_str(field.name());
-                out.push_str(": ");
-                out.push_str(&field.value());
-                out.push('\n');
-                out
-            })
-        };
-        (
-            lines(&mut self.message.header_section().fields()),
-            lines(&mut self.fields()),
-        )
-    }
-
-    /// Text parts that can be read, as edited: whether HTML, and the text.
-    fn texts(&self) -> impl Iterator<Item = (bool, &str)> {
-        self.message.parts().iter().filter_map(|part| {
-            let text = self.text(part.index()).ok()?;
-            Some((part.media_type() == "text/html", text))
-        })
-    }
-
-    fn set_texts(&self, wanted: u32) -> impl DoubleEndedIterator<Item = &str> {
-        self.applied
-            .iter()
-            .filter_map(move |applied| match &applied.edit {
-                Edit::SetText { part, text } if *part == wanted => Some(&**text),
-                _ => None,
-            })
-    }
-
-    /// The last text of each part that was set, in the order of the parts.
-    pub(crate) fn final_texts(&self) -> impl Iterator<Item = (u32, &str)> {
-        let mut last = std::collections::BTreeMap::new();
-        for applied in &self.applied {
-            if let Edit::SetText { part, text } = &applied.edit {
-                last.insert(*part, &**text);
-            }
-        }
-        last.into_iter()
-    }
-
-    pub(crate) fn lines(&self) -> Option<&[Line]> {
-        self.lines.as_deref()
-    }
-
     fn push(&mut self, edit: Edit, description: String) -> Result<(), Error> {
         if self.applied.len() >= EDITS_MAX {
             return Err(Error::TooLarge("1000 edits of one message"));
@@ -424,102 +256,9 @@ impl EditSet {
         if self.message.header_section().defect() == Some(Defect::TooLarge) {
             return Err(Error::Protected("the header section is too large to edit"));
         }
-        match protected_field(name) {
+        match rules::protected_field(name) {
             Some(why) => Err(Error::Protected(why)),
             None => Ok(()),
-        }
-    }
-
-    fn check_single(&self, name: &str) -> Result<(), Error> {
-        const SINGLE: [&str; 11] = [
-            "Date",
-            "From",
-            "Sender",
-            "Reply-To",
-            "To",
-            "Cc",
-            "Bcc",
-            "Message-ID",
-            "In-Reply-To",
-            "References",
-            "Subject",
-        ];
-        let single = SINGLE.iter().any(|known| name.eq_ignore_ascii_case(known));
-        if single && self.header_count(name) > 0 {
-            return Err(Error::invalid(format!(
-                "{name} may occur only once and is there already; replace it"
-            )));
-        }
-        Ok(())
-    }
-
-    fn lines_mut(&mut self) -> &mut Vec<Line> {
-        let count = self.message.header_section().ranges().len();
-        self.lines
-            .get_or_insert_with(|| (0..count).map(Line::Base).collect())
-    }
-
-    fn has_name(&self, line: &Line, name: &str) -> bool {
-        match line {
-            Line::Base(at) => {
-                let section = self.message.header_section();
-                section.field(&section.ranges()[*at]).is(name)
-            }
-            Line::New(field) => field.as_field().is(name),
-        }
-    }
-
-    fn put_replaced(&mut self, name: &str, field: NewField) {
-        let mut field = Some(field);
-        let lines = std::mem::take(self.lines_mut());
-        let mut kept = Vec::with_capacity(lines.len() + 1);
-        for line in lines {
-            if self.has_name(&line, name) {
-                kept.extend(field.take().map(Line::New));
-            } else {
-                kept.push(line);
-            }
-        }
-        kept.extend(field.map(Line::New));
-        self.lines = Some(kept);
-    }
-
-    fn remove_lines(&mut self, name: &str) {
-        let mut lines = std::mem::take(self.lines_mut());
-        lines.retain(|line| !self.has_name(line, name));
-        self.lines = Some(lines);
-    }
-
-    /// The header lines once more from the base, after edits were dropped.
-    fn rebuild_lines(&mut self) {
-        self.lines = None;
-        let edits: Vec<Edit> = self
-            .applied
-            .iter()
-            .filter(|applied| applied.edit.is_header())
-            .map(|applied| applied.edit.clone())
-            .collect();
-        for edit in edits {
-            // Each of these was made before, so its field can be made again.
-            match edit {
-                Edit::PrependHeader { name, value } => {
-                    if let Ok(field) = NewField::new(&name, &value, self.utf8) {
-                        self.lines_mut().insert(0, Line::New(field));
-                    }
-                }
-                Edit::AppendHeader { name, value } => {
-                    if let Ok(field) = NewField::new(&name, &value, self.utf8) {
-                        self.lines_mut().push(Line::New(field));
-                    }
-                }
-                Edit::ReplaceHeader { name, value } => {
-                    if let Ok(field) = NewField::new(&name, &value, self.utf8) {
-                        self.put_replaced(&name, field);
-                    }
-                }
-                Edit::RemoveHeader { name } => self.remove_lines(&name),
-                Edit::SetText { .. } => {}
-            }
         }
     }
 }
@@ -547,28 +286,6 @@ impl fmt::Debug for EditSet {
             .field("message", &self.message)
             .field("edits", &self.applied.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// Fields that plugins neither write nor remove.
-fn protected_field(name: &str) -> Option<&'static str> {
-    const STRUCTURE: [&str; 3] = ["Content-Type", "Content-Transfer-Encoding", "MIME-Version"];
-    const TRACE: [&str; 2] = ["Received", "Return-Path"];
-    const SIGNATURES: [&str; 4] = [
-        "DKIM-Signature",
-        "ARC-Seal",
-        "ARC-Message-Signature",
-        "ARC-Authentication-Results",
-    ];
-    let is_in = |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known));
-    if is_in(&STRUCTURE) {
-        Some("the field holds the structure of the message")
-    } else if is_in(&TRACE) {
-        Some("trace fields are the relay's")
-    } else if is_in(&SIGNATURES) {
-        Some("the field is a signature")
-    } else {
-        None
     }
 }
 

@@ -1,3 +1,5 @@
+use bytes::Bytes;
+
 use super::*;
 
 pub(crate) fn message(text: &str) -> Message {
