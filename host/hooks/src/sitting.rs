@@ -309,13 +309,12 @@ impl Sitting {
     }
 
     fn rest(&mut self, at: u16, slot: Option<Arc<Slot>>, instance: Instance) {
-        let known = slot.is_some();
         let slot = slot.unwrap_or_else(|| {
             let slot = Slot::new(at);
             self.slots.push(slot.clone());
             slot
         });
-        self.generation.engines.shelf().put(&slot, instance, known);
+        self.generation.engines.shelf().put(&slot, instance);
     }
 }
 
