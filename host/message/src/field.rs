@@ -55,6 +55,26 @@ impl NewField {
         line.finish()
     }
 
+    /// A field that is already written and folded, as the relay's trace fields are.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it is not one field with its final CRLF, or holds a control character or a line of over 998
+    /// bytes.
+    pub fn verbatim(field: &str) -> Result<Self, Error> {
+        let wrong = || Error::invalid("it is not one field of a header section");
+        let lines = field.strip_suffix("\r\n").ok_or_else(wrong)?;
+        Field::from_bytes(lines.as_bytes()).ok_or_else(wrong)?;
+        for (at, line) in lines.split("\r\n").enumerate() {
+            let blank = line.trim_matches([' ', '\t']).is_empty();
+            let folded = at == 0 || line.starts_with([' ', '\t']);
+            let control = line.chars().any(|c| c.is_control() && c != '\t');
+            if blank || !folded || control || line.len() > LINE_BYTES_MAX {
+                return Err(wrong());
+            }
+        }
+        Ok(Self(field.to_owned().into()))
+    }
+
     /// A field whose value stands as it is, folded at its blanks: the fields of reports, which hold UTF-8 or ASCII and no
     /// encoded words.
     pub(crate) fn folded(name: &str, value: &str) -> Result<Self, Error> {

@@ -14,7 +14,8 @@ mod tests;
 pub struct Received<'a> {
     /// Argument of EHLO or HELO as the client gave it.
     pub helo: Option<&'a str>,
-    pub peer_ip: IpAddr,
+    /// Absent where the message did not come over a connection of its own.
+    pub peer_ip: Option<IpAddr>,
     /// Reverse DNS name, if it resolves back to the address.
     pub peer_name: Option<&'a str>,
     /// This relay's own name.
@@ -35,19 +36,25 @@ impl Received<'_> {
     /// The field. What the client or the configuration gave is cut down to what the syntax has room for, so that this
     /// cannot fail.
     pub fn to_field(&self) -> NewField {
-        let ip = match self.peer_ip {
-            IpAddr::V4(ip) => format!("[{ip}]"),
-            IpAddr::V6(ip) => format!("[IPv6:{ip}]"),
-        };
-        let from = self.helo.and_then(|helo| Domain::parse(helo).ok());
-        let from = from.as_ref().map_or(ip.as_str(), Domain::as_str);
-        let name = self.peer_name.map(atom).filter(|name| !name.is_empty());
-        let name = name.map_or(String::new(), |name| format!("{name} "));
-        let mut text = format!(
-            "Received: from {from} ({name}{ip})\r\n\tby {} with {}",
+        let mut text = String::from("Received:");
+        if let Some(ip) = self.peer_ip {
+            let ip = match ip.to_canonical() {
+                IpAddr::V4(ip) => format!("[{ip}]"),
+                IpAddr::V6(ip) => format!("[IPv6:{ip}]"),
+            };
+            let from = self.helo.and_then(|helo| Domain::parse(helo).ok());
+            let from = from.as_ref().map_or(ip.as_str(), Domain::as_str);
+            let name = self.peer_name.map(atom).filter(|name| !name.is_empty());
+            let name = name.map_or(String::new(), |name| format!("{name} "));
+            text.push_str(&format!(" from {from} ({name}{ip})\r\n\t"));
+        } else {
+            text.push(' ');
+        }
+        text.push_str(&format!(
+            "by {} with {}",
             atom(self.by),
             atom(self.protocol)
-        );
+        ));
         if let Some(tls) = self.tls {
             text.push_str(&format!(" ({})", comment(tls)));
         }

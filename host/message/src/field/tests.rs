@@ -130,6 +130,32 @@ fn what_no_line_can_hold_is_encoded_or_refused() {
 }
 
 #[test]
+fn a_field_that_is_written_already_is_checked() {
+    let field = NewField::verbatim("Received: from a\r\n\tby b;\r\n now\r\n").unwrap();
+    assert_eq!(field.as_field().value(), "from a\tby b; now");
+    let long = format!("A: {}\r\n", "x".repeat(LINE_BYTES_MAX));
+    for wrong in [
+        "",
+        "\r\n",
+        "A: b",
+        "A: b\n",
+        "A: b\r\nC: d\r\n",
+        "A: b\r\n\r\n",
+        "A: b\r\n \r\n",
+        "no field\r\n",
+        "A: b\0\r\n",
+        "A: b\rc\r\n",
+        " A: b\r\n",
+        &long,
+    ] {
+        assert!(
+            matches!(NewField::verbatim(wrong), Err(Error::Invalid(_))),
+            "{wrong:?}"
+        );
+    }
+}
+
+#[test]
 fn a_list_of_addresses_without_end_is_refused() {
     for value in ["\"\u{e9} <a@b>", "\u{e9} <a@b", "\u{e9} (x"] {
         assert!(

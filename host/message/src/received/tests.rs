@@ -3,7 +3,7 @@ use super::*;
 fn hop<'a>() -> Received<'a> {
     Received {
         helo: Some("client.example"),
-        peer_ip: "192.0.2.1".parse().unwrap(),
+        peer_ip: "192.0.2.1".parse().ok(),
         peer_name: Some("host.example"),
         by: "relay.example",
         protocol: "ESMTPS",
@@ -27,7 +27,7 @@ fn the_field_says_from_by_with_id_and_when() {
     let mailbox = Mailbox::parse("a.b@c.example").unwrap();
     let plain = Received {
         helo: None,
-        peer_ip: "2001:db8::1".parse().unwrap(),
+        peer_ip: "2001:db8::1".parse().ok(),
         peer_name: None,
         tls: None,
         recipient: Some(&mailbox),
@@ -36,6 +36,20 @@ fn the_field_says_from_by_with_id_and_when() {
     assert_eq!(
         text(&plain),
         "Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1])\r\n\tby relay.example with ESMTPS id 01ABC\r\n\tfor <a.b@c.example>;\r\n\tMon, 02 Jan 2006 15:04:05 +0000\r\n"
+    );
+}
+
+#[test]
+fn a_message_without_a_connection_comes_from_nowhere() {
+    let submitted = Received {
+        peer_ip: None,
+        protocol: "HTTP",
+        tls: None,
+        ..hop()
+    };
+    assert_eq!(
+        text(&submitted),
+        "Received: by relay.example with HTTP id 01ABC;\r\n\tMon, 02 Jan 2006 15:04:05 +0000\r\n"
     );
 }
 
