@@ -5,11 +5,13 @@
 //! and `outbound` to its site; the rest serves these.
 
 pub mod bundled;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dns;
 pub mod event;
 pub mod history;
+pub mod http;
 pub mod inbound;
 pub mod limits;
 pub mod meta;
@@ -46,6 +48,9 @@ pub struct Relay {
     inbound: Arc<inbound::Shared>,
     queue: Queue,
     smtp: Vec<(String, SocketAddr)>,
+    /// The admin listener and the public one.
+    http: Option<SocketAddr>,
+    public: Option<SocketAddr>,
     /// Ends listeners and sessions.
     stop: CancellationToken,
     /// Ends what goes on until the very end: timers, HTTP.
@@ -88,6 +93,16 @@ impl Relay {
         self.smtp
             .iter()
             .map(|(name, address)| (name.as_str(), *address))
+    }
+
+    /// The admin listener of HTTP, as it was bound.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// The public listener of HTTP, as it was bound.
+    pub fn public_address(&self) -> Option<SocketAddr> {
+        self.public
     }
 
     /// Everything durable.

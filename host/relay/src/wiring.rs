@@ -1,6 +1,7 @@
 //! From a configuration to a relay that runs: the only place where the parts meet.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -22,9 +23,15 @@ use crate::services::http::HttpClient;
 use crate::services::kv::Kv;
 use crate::store::Store;
 use crate::tls::{self, ClientTls, ServerTls};
-use crate::{Relay, StartError, bundled, clock, limits, net};
+use crate::{Relay, StartError, bundled, clock, event, http, limits, net};
 
-pub(crate) async fn start(config: Config) -> Result<Relay, StartError> {
+pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
+    let admin = bind_http("http", config.http.admin).await?;
+    let public = bind_http("public http", config.http.public).await?;
+    // Plugins build links with it: it must be the port that was chosen.
+    if let (Mode::Dev, Some(bound)) = (config.mode, &admin) {
+        config.http.public_url = Some(format!("http://{}", bound.address()));
+    }
     let config = Arc::new(config);
     let bus = Bus::new(clock::now);
     let hostname = Domain::parse(&config.hostname)
@@ -113,7 +120,26 @@ pub(crate) async fn start(config: Config) -> Result<Relay, StartError> {
             .tasks
             .spawn(inbound::serve(socket, door, inbound.clone()));
     }
+    let parts = Arc::new(http::Parts {
+        config: config.http.clone(),
+        dev: config.mode == Mode::Dev,
+        hostname: config.hostname.clone(),
+        listeners: smtp.clone(),
+        started: clock::now(),
+        bus: bus.clone(),
+        store: store.clone(),
+        plugins: plugins.clone(),
+        submit: submit(inbound.clone()),
+        trouble: trouble(store.clone()),
+        stop: end.clone(),
+    });
+    let (http, public) = (
+        admin.map(|bound| serve_http(bound, http::admin, &parts, "http", &background)),
+        public.map(|bound| serve_http(bound, http::public, &parts, "public http", &background)),
+    );
     Ok(Relay {
+        http,
+        public,
         config,
         bus,
         store,
@@ -126,6 +152,70 @@ pub(crate) async fn start(config: Config) -> Result<Relay, StartError> {
         end,
         background,
     })
+}
+
+async fn bind_http(
+    listener: &str,
+    address: Option<SocketAddr>,
+) -> Result<Option<http::Bound>, StartError> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    let bound = http::bind(address).await;
+    bound.map(Some).map_err(|error| StartError::Listen {
+        listener: listener.to_owned(),
+        address,
+        error,
+    })
+}
+
+fn serve_http(
+    bound: http::Bound,
+    router: fn(Arc<http::Parts>) -> axum::Router,
+    parts: &Arc<http::Parts>,
+    listener: &str,
+    background: &TaskTracker,
+) -> SocketAddr {
+    let address = bound.address();
+    parts.bus.emit(Event::ListenerBound {
+        listener: listener.to_owned(),
+        address,
+    });
+    let router = router(parts.clone());
+    background.spawn(bound.serve(router, parts.config.connections_max, parts.stop.clone()));
+    address
+}
+
+/// The way of a message that came over HTTP.
+fn submit(inbound: Arc<inbound::Shared>) -> http::Submit {
+    Arc::new(move |submission: http::Submission| {
+        let inbound = inbound.clone();
+        Box::pin(async move {
+            let submission = inbound::submit::Submission {
+                sender: submission.envelope.sender,
+                parameters: submission.envelope.parameters,
+                recipients: submission.envelope.recipients,
+                message: submission.message,
+                source: event::Source::Http,
+                door: "http".to_owned(),
+                account: submission.account,
+                peer: Some(submission.peer.ip()),
+                hops: 0,
+            };
+            let taken = inbound::submit::submit(&inbound, submission).await;
+            let taken = taken.map_err(|refusal| refusal.reply)?;
+            Ok(http::Submitted {
+                id: taken.id,
+                ids: taken.ids,
+                held: taken.held,
+            })
+        })
+    })
+}
+
+/// Why no mail can be taken now.
+fn trouble(store: Store) -> Box<dyn Fn() -> Option<String> + Send + Sync> {
+    Box::new(move || store.spool().trouble())
 }
 
 /// Listeners that name the same files share what was read of them.

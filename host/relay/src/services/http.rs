@@ -213,11 +213,13 @@ where
             body: body.to_bytes(),
         })
     };
-    // The connection is driven beside the exchange and ends with it.
+    let mut exchange = std::pin::pin!(exchange);
+    // The connection is driven beside the exchange. A server that closes at once ends it first, with the answer still to
+    // be taken.
     tokio::select! {
         biased;
-        answer = exchange => answer,
-        _ = connection => Err(HttpError::Protocol),
+        answer = exchange.as_mut() => answer,
+        _ = connection => exchange.await,
     }
 }
 

@@ -1,0 +1,139 @@
+//! The command line.
+//!
+//! Exit codes: 0 done; 1 it did not work; 2 wrong usage, or mistakes in the configuration; 3 the relay cannot be reached.
+
+mod api;
+mod check;
+mod hash;
+mod plugin;
+mod queue;
+mod run;
+mod send;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A programmable SMTP relay whose behaviour is made of WebAssembly plugins.
+#[derive(Debug, Parser)]
+#[command(name = "baton", version, propagate_version = true, after_help = AFTER_HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "Exit codes: 0 done; 1 it did not work; 2 wrong usage, or mistakes in the \
+                          configuration; 3 the relay cannot be reached.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run on loopback with no configuration: mail ends in a built-in inbox with a web page.
+    Dev(run::Dev),
+    /// Run as configured.
+    Serve(run::Serve),
+    /// Report every mistake in a configuration.
+    Check(check::Check),
+    /// Send a test message over SMTP.
+    Send(send::Send),
+    /// Look at plugins, and try them out.
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
+    /// Look at what waits, and act on it.
+    #[command(subcommand)]
+    Queue(queue::Queue),
+    /// Show what became of a message.
+    Message(queue::Message),
+    /// Make the hash of a password, or a token of the API with its hash.
+    HashPassword(hash::HashPassword),
+}
+
+/// Why a command did not do its work.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It did not work.
+    Failed(String),
+    /// Wrong usage, or mistakes in the configuration.
+    Usage(String),
+    /// The relay cannot be reached.
+    Unreachable(String),
+}
+
+impl Failure {
+    pub fn failed(error: impl fmt::Display) -> Failure {
+        Failure::Failed(error.to_string())
+    }
+
+    pub fn usage(error: impl fmt::Display) -> Failure {
+        Failure::Usage(error.to_string())
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Failure::Failed(_) => 1,
+            Failure::Usage(_) => 2,
+            Failure::Unreachable(_) => 3,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Failure::Failed(text) | Failure::Usage(text) | Failure::Unreachable(text)) = self;
+        f.write_str(text)
+    }
+}
+
+/// Runs the command that the arguments of the process ask for.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Command::Dev(command) => command.run(),
+        Command::Serve(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Send(command) => command.run(),
+        Command::Plugin(command) => command.run(),
+        Command::Queue(command) => command.run(),
+        Command::Message(command) => command.run(),
+        Command::HashPassword(command) => command.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("baton: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+/// Writes a line to standard output; a reader that has gone is no failure.
+pub(crate) fn print(text: impl fmt::Display) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// A runtime for commands that need the network for a moment.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::failed)
+}
+
+/// Services for tests of whatever needs plugins and no relay around them.
+#[cfg(test)]
+pub(crate) fn test_services() -> std::sync::Arc<dyn baton_hooks::Services> {
+    plugin::services()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+}

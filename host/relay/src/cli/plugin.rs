@@ -1,0 +1,148 @@
+//! `baton plugin`: list those of a running relay; look into a component; run one hook of one on the spot.
+
+mod desk;
+mod run;
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::api::Api;
+use super::{Failure, print};
+use crate::bundled;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Plugin {
+    /// List the plugins of a running relay.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        api: Api,
+    },
+    /// Say what a component is, which hooks it has and what it needs, without running it.
+    Inspect {
+        /// Name of a bundled plugin, or a file.
+        plugin: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run one hook with a message or with replies; the result goes to standard output, all else to standard error.
+    Run(run::Run),
+}
+
+impl Plugin {
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Plugin::List { json, api } => list(&api, json),
+            Plugin::Inspect { plugin, json } => inspect(&plugin, json),
+            Plugin::Run(command) => command.run(),
+        }
+    }
+}
+
+/// What a plugin may ask of a command.
+pub(super) fn services() -> std::sync::Arc<dyn baton_hooks::Services> {
+    std::sync::Arc::new(desk::Desk::new())
+}
+
+/// A component with the name it goes by.
+struct Component {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+/// What a name on the command line means: a file if there is one, else a bundled plugin.
+fn find(plugin: &str) -> Result<Component, Failure> {
+    let path = Path::new(plugin);
+    if path.is_file() {
+        let bytes = std::fs::read(path)
+            .map_err(|e| Failure::failed(format_args!("{}: {e}", path.display())))?;
+        let stem = path
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned());
+        return Ok(Component {
+            name: stem.unwrap_or_else(|| "plugin".into()),
+            bytes,
+        });
+    }
+    let known = bundled::COMPONENTS.iter().find(|(name, _)| *name == plugin);
+    match known {
+        Some((name, bytes)) => Ok(Component {
+            name: (*name).to_owned(),
+            bytes: bytes.to_vec(),
+        }),
+        None => {
+            let names: Vec<_> = bundled::COMPONENTS.iter().map(|(name, _)| *name).collect();
+            let names = names.join(", ");
+            let text = format_args!("{plugin:?} is neither a file nor a bundled plugin ({names})");
+            Err(Failure::usage(text))
+        }
+    }
+}
+
+fn list(api: &Api, as_json: bool) -> Result<(), Failure> {
+    let plugins = api.get("/plugins")?;
+    if as_json {
+        print(plugins);
+        return Ok(());
+    }
+    for plugin in plugins.as_array().into_iter().flatten() {
+        let text = |key: &str| plugin[key].as_str().unwrap_or("");
+        let hooks: Vec<_> = plugin["hooks"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|h| h.as_str())
+            .collect();
+        let digest = text("digest");
+        let short = digest.get(..12).unwrap_or(digest);
+        let line = format!(
+            "{:<24} {:<9} {short:<12} {}  {}",
+            text("name"),
+            text("state"),
+            hooks.join(" "),
+            text("problem")
+        );
+        print(line.trim_end());
+    }
+    Ok(())
+}
+
+fn inspect(plugin: &str, as_json: bool) -> Result<(), Failure> {
+    let component = find(plugin)?;
+    let found = baton_hooks::inspect(&component.bytes).map_err(Failure::failed)?;
+    let hooks: Vec<_> = found.hooks.iter().map(|hook| hook.name()).collect();
+    if as_json {
+        print(json!({
+            "name": component.name,
+            "digest": found.digest,
+            "bytes": found.bytes,
+            "hooks": hooks,
+            "imports": found.imports,
+            "grants": found.grants,
+            "producers": found.producers,
+            "concurrent": found.concurrent,
+        }));
+        return Ok(());
+    }
+    print(format_args!("name     {}", component.name));
+    print(format_args!("digest   {}", found.digest));
+    print(format_args!("size     {} bytes", found.bytes));
+    print(format_args!("hooks    {}", hooks.join(" ")));
+    let grants = if found.grants.is_empty() {
+        "none".into()
+    } else {
+        found.grants.join(" ")
+    };
+    print(format_args!("can use  {grants}"));
+    for import in &found.imports {
+        print(format_args!("imports  {import}"));
+    }
+    for (field, values) in &found.producers {
+        print(format_args!("{field}: {}", values.join(", ")));
+    }
+    Ok(())
+}
