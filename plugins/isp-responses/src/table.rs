@@ -51,6 +51,27 @@ struct Hit {
     end: u16,
 }
 
+/// All places, by term, and which terms have any.
+struct Hits {
+    sorted: Vec<Hit>,
+    present: Vec<u64>,
+}
+
+impl Hits {
+    fn has(&self, term: u16) -> bool {
+        self.present[usize::from(term) / 64] & 1 << (term % 64) != 0
+    }
+
+    fn places(&self, term: u16) -> &[Hit] {
+        let start = self.sorted.partition_point(|h| h.term < term);
+        let length = self.sorted[start..]
+            .iter()
+            .take_while(|h| h.term == term)
+            .count();
+        &self.sorted[start..start + length]
+    }
+}
+
 /// What is known beside the text, for conditions.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Facts<'a> {
@@ -158,7 +179,7 @@ impl<'a> Table<'a> {
         let anchors = self.section(ANCHORS);
         let clauses = self.section(CLAUSES);
         let mut previous = u16::MAX;
-        for hit in &hits {
+        for hit in &hits.sorted {
             if hit.term == previous {
                 continue;
             }
@@ -247,7 +268,7 @@ impl<'a> Table<'a> {
         )
     }
 
-    fn hits(&self, normal: &Normal) -> Vec<Hit> {
+    fn hits(&self, normal: &Normal) -> Hits {
         let trie = self.section(TRIE);
         let outputs = self.section(OUTPUTS);
         let bytes = &normal.bytes;
@@ -296,17 +317,19 @@ impl<'a> Table<'a> {
                 }
             }
         }
-        hits.sort_unstable_by_key(|h| (h.term, h.start));
-        hits
+        hits.sort_unstable_by_key(|h| u32::from(h.term) << 16 | u32::from(h.start));
+        let terms = self.section(ANCHORS).len() / 4;
+        let mut present = vec![0u64; terms / 64 + 1];
+        for hit in &hits {
+            present[usize::from(hit.term) / 64] |= 1 << (hit.term % 64);
+        }
+        Hits {
+            sorted: hits,
+            present,
+        }
     }
 
-    fn conditions(
-        &self,
-        rule: u16,
-        hits: &[Hit],
-        facts: &Facts<'_>,
-        provider: Option<u16>,
-    ) -> bool {
+    fn conditions(&self, rule: u16, hits: &Hits, facts: &Facts<'_>, provider: Option<u16>) -> bool {
         let extra = self.section(EXTRA);
         let mut at = usize::from(word(
             self.section(RULES),
@@ -370,23 +393,23 @@ fn status_fits(pattern: [u16; 3], status: [u16; 3]) -> bool {
 }
 
 /// Whether the clause of `count` elements at word `at` holds for the hits.
-fn holds(hits: &[Hit], words: &[u8], at: usize, count: usize) -> bool {
+fn holds(hits: &Hits, words: &[u8], at: usize, count: usize) -> bool {
     // Most clauses fail because a term is nowhere in the text.
     for i in 0..count {
-        if places(hits, word(words, 0, at + 2 * i)).is_empty() {
+        if !hits.has(word(words, 0, at + 2 * i)) {
             return false;
         }
     }
     follows(hits, words, at, count, None)
 }
 
-fn follows(hits: &[Hit], words: &[u8], at: usize, count: usize, previous: Option<Hit>) -> bool {
+fn follows(hits: &Hits, words: &[u8], at: usize, count: usize, previous: Option<Hit>) -> bool {
     if count == 0 {
         return true;
     }
     let operator = word(words, 0, at + 1);
     let gap = operator & 0xff;
-    for hit in places(hits, word(words, 0, at)) {
+    for hit in hits.places(word(words, 0, at)) {
         let fits = match (previous, (operator >> 8) as u8) {
             (None, _) | (_, op::START | op::ANYWHERE) => true,
             (Some(p), op::ORDERED) => hit.start >= p.end && hit.start - p.end <= gap,
@@ -400,12 +423,6 @@ fn follows(hits: &[Hit], words: &[u8], at: usize, count: usize, previous: Option
         }
     }
     false
-}
-
-fn places(hits: &[Hit], term: u16) -> &[Hit] {
-    let start = hits.partition_point(|h| h.term < term);
-    let length = hits[start..].iter().take_while(|h| h.term == term).count();
-    &hits[start..start + length]
 }
 
 /// The 16-bit word `index` of the words that begin at byte `at`.
