@@ -48,22 +48,22 @@ pub fn kind_of_prose(message: &Entity) -> Option<Kind> {
     let words = words_of_bounce(&text);
     let signature = program_signature(&text);
     let auto = is_auto_reply(message);
-    // Each witness may be missing; the sender's may be only where program and subject both speak.
-    let null = null_sender(message);
-    let bounce = failed
-        || (system && !from_list && !conversation && (subject || words || signature))
-        || (null
-            && !from_list
-            && !conversation
-            && !auto
-            && (subject && words || signature || subject && prose::has_reply_line(&text)))
-        || (weak_system(message)
-            && subject
-            && !from_list
-            && !conversation
-            && !auto
-            && (words || signature))
-        || (subject && !conversation && !from_list && !auto && (signature || strong_words(&text)));
+    let clear = clear_subject(message);
+    let quoted = prose::has_reply_line(&text);
+    let letter = from_list || conversation;
+    // Who sends without being a mail system by name must bring what only programs write.
+    let by_system = system
+        && !letter
+        && (subject || signature || words && (quoted || prose::names_somebody(&text, message)));
+    let by_nobody = null_sender(message)
+        && !letter
+        && !auto
+        && prose::names_somebody(&text, message)
+        && (clear && (signature || words) || subject && has_status_line(&text));
+    let by_stranger = clear && !letter && !auto && signature && has_status_line(&text);
+    let by_service =
+        weak_system(message) && clear && !letter && !auto && words && has_status_line(&text);
+    let bounce = failed || by_system || by_nobody || by_stranger || by_service;
     if bounce && !(auto && !failed && !signature && !subject) {
         return Some(if is_delay(message, &text) {
             Kind::Delay
@@ -198,7 +198,6 @@ fn weak_system(message: &Entity) -> bool {
             "no-reply",
             "do-not-reply",
             "donotreply",
-            "support@",
             "mail@",
             "smtp",
             "server",
@@ -477,29 +476,82 @@ fn words_of_bounce(text: &str) -> bool {
     ) || prose::has_reply_line(&text)
 }
 
-/// Words that people do not write.
-fn strong_words(text: &str) -> bool {
-    let text = text.to_lowercase();
-    prose::has_reply_line(&text)
+/// A line that quotes a remote host, with an enhanced status or an address in the text.
+fn has_status_line(text: &str) -> bool {
+    prose::has_reply_line(text)
         && text.contains('@')
-        && crate::normal::normalise(&text)
+        && (crate::normal::normalise(text)
             .statuses
             .iter()
             .any(|s| s.class != 2)
-        && any(
-            &text,
-            &[
-                "could not be delivered",
-                "not delivered",
-                "undeliver",
-                "unable to deliver",
-                "delivery fail",
-                "failed",
-                "rejected",
-                "returned",
-                "couldn't be delivered",
-            ],
-        )
+            || text.contains('<'))
+}
+
+/// A subject that says that mail could not be delivered, and not a parcel or a payment.
+fn clear_subject(message: &Entity) -> bool {
+    let subject = lower_header(message, "subject");
+    any(
+        &subject,
+        &[
+            "undeliverable",
+            "undelivered mail",
+            "undelivered message",
+            "delivery status notification",
+            "delivery notification",
+            "returned mail",
+            "mail returned",
+            "returned to sender",
+            "failure notice",
+            "mail delivery",
+            "message delivery",
+            "delivery failure",
+            "delivery report",
+            "mail failed",
+            "failed mail",
+            "mail failure",
+            "mail could not",
+            "message could not be delivered",
+            "message not delivered",
+            "non-delivery",
+            "nondeliver",
+            "non delivery",
+            "non-deliverable",
+            "mail system error",
+            "delivery status",
+            "could not send message",
+            "undeliverable mail",
+            "email delivery",
+            "e-mail delivery",
+            "message status",
+            "error in mail",
+            "unzustellbare",
+            "nicht zugestellt:",
+            "undelivered",
+            "mail error",
+            "delivery error",
+            "mail not delivered",
+            "message undeliverable",
+            "non remis",
+            "notification d'état",
+            "no entregado",
+            "correo devuelto",
+            "notificación de estado",
+            "falha na entrega",
+            "mancata consegna",
+            "non recapitabile",
+            "onbestelbaar",
+            "niedostarczon",
+            "недоставлен",
+            "не доставлен",
+            "送信できません",
+            "配信不能",
+            "不達",
+            "未配信",
+            "退信",
+            "无法投递",
+            "系统退信",
+        ],
+    )
 }
 
 /// Sentences by which programs open their notices.

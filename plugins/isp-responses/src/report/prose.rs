@@ -317,6 +317,9 @@ fn entries(text: &str, message: &Entity) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     let mut blank = 0;
     for line in text.lines() {
+        if found.len() > super::FINDINGS_MAX {
+            break;
+        }
         if line.trim().is_empty() {
             blank += 1;
             if let Some((_, words)) = found.last_mut() {
@@ -455,6 +458,11 @@ fn first_word(text: &str) -> (&str, &str) {
         word.trim_end_matches(['.', '…', '\'', '"', ')']),
         &text[end..],
     )
+}
+
+/// Whether an address of somebody else stands in the text.
+pub fn names_somebody(text: &str, message: &Entity) -> bool {
+    first_address(text, message).is_some() || message.parts().iter().skip(1).any(|p| p.is_message())
 }
 
 /// The first address that is neither the mail system's nor the sender's.
