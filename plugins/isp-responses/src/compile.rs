@@ -291,6 +291,11 @@ impl Compiler {
 
     /// Enters a phrase with its spellings.
     fn phrase(&mut self, phrase: &str, term: u16) -> Result<(), Mistake> {
+        // Numbers leave no word in the normal form: a phrase with one would match without it.
+        let number = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_digit());
+        if phrase.split([' ', '{', '}', '|']).any(number) {
+            return Err(format!("a number alone is no word: {phrase:?}"));
+        }
         let mut entered = false;
         for literal in expand(phrase)? {
             for spelling in spellings(&literal) {

@@ -137,6 +137,18 @@ impl Normal {
             return;
         }
         let bytes = bare.as_bytes();
+        if is_code_word(bytes) {
+            // "RP-001" is one word.
+            let start = self.bytes.len();
+            self.bytes.extend(
+                bytes
+                    .iter()
+                    .filter(|b| **b != b'-')
+                    .map(u8::to_ascii_lowercase),
+            );
+            self.end_word(start, false);
+            return;
+        }
         if bytes[0].is_ascii_digit() && self.digits(bare, depth) {
             if ends && !bare.contains('.') {
                 self.sentence();
@@ -414,6 +426,17 @@ fn is_noise(word: &[u8], url: bool) -> bool {
         return true;
     }
     digits >= 3 && word.len() >= 11 || (url && digits > 0 && word.len() > 8)
+}
+
+/// Two to four capitals, a hyphen and three digits, as some providers name their errors.
+fn is_code_word(bytes: &[u8]) -> bool {
+    let Some(hyphen) = bytes.iter().position(|b| *b == b'-') else {
+        return false;
+    };
+    (2..=4).contains(&hyphen)
+        && bytes[..hyphen].iter().all(u8::is_ascii_uppercase)
+        && bytes.len() == hyphen + 4
+        && bytes[hyphen + 1..].iter().all(u8::is_ascii_digit)
 }
 
 fn starts_with_ignore_case(text: &str, prefix: &str) -> bool {

@@ -10,6 +10,7 @@ mod dsn;
 mod prose;
 
 use crate::mime::Entity;
+use crate::reason::Reason;
 use crate::translate::{Reply, Translation, Translator};
 
 /// What a report says happened.
@@ -81,6 +82,7 @@ pub fn read(translator: &Translator<'_>, raw: &[u8]) -> Vec<Finding> {
     found.truncate(FINDINGS_MAX);
     let id = original_message_id(&message);
     for finding in &mut found {
+        fill_status(finding);
         if finding.kind != Kind::AutoReply && finding.original_message_id.is_none() {
             finding.original_message_id.clone_from(&id);
         }
@@ -105,6 +107,53 @@ fn read_entity(translator: &Translator<'_>, message: &Entity) -> Vec<Finding> {
         Some(kind) => prose::read(translator, message, kind),
         None => Vec::new(),
     }
+}
+
+/// A report that quotes no status gets the one that RFC 3463 has for its reason; the code stays 0, since none was said.
+fn fill_status(finding: &mut Finding) {
+    let (Some(reply), Some(found)) = (&mut finding.reply, &finding.translation) else {
+        return;
+    };
+    if !reply.status.is_empty() {
+        return;
+    }
+    let class = if finding.kind == Kind::Delay || (400..500).contains(&reply.code) {
+        4
+    } else {
+        5
+    };
+    let detail = match found.reason {
+        Reason::UserUnknown => "1.1",
+        Reason::HostUnknown => "1.2",
+        Reason::HasMoved => "1.6",
+        Reason::NotAccepting => "1.10",
+        Reason::SenderRejected => "1.8",
+        Reason::MailboxFull => "2.2",
+        Reason::MailboxDisabled | Reason::Suspended => "2.1",
+        Reason::MessageTooBig => "3.4",
+        Reason::SystemError => "3.0",
+        Reason::NetworkError => "4.1",
+        Reason::DnsFailure => "4.3",
+        Reason::RoutingLoop => "4.6",
+        Reason::Expired | Reason::Delayed => "4.7",
+        Reason::RateLimited => "4.5",
+        Reason::SyntaxError => "5.2",
+        Reason::ContentRejected => "6.0",
+        Reason::RequiresPtr => "7.25",
+        Reason::AuthenticationFailure => "7.26",
+        Reason::TlsRequired => "7.10",
+        Reason::Policy
+        | Reason::SpamContent
+        | Reason::Virus
+        | Reason::BadReputation
+        | Reason::Blocklisted
+        | Reason::Greylisted
+        | Reason::Filtered
+        | Reason::RelayingDenied
+        | Reason::Security => "7.1",
+        _ => "0.0",
+    };
+    reply.status = format!("{class}.{detail}");
 }
 
 /// Message-ID of the message that is returned, from its header fields if they came along.

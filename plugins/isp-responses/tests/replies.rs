@@ -12,7 +12,7 @@ struct Example {
 
 fn examples() -> Vec<Example> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/isp");
-    let corpus: String = ["replies.txt", "replies-more.txt"]
+    let corpus: String = ["replies.txt", "replies-more.txt", "replies-fresh.txt"]
         .iter()
         .map(|file| std::fs::read_to_string(format!("{folder}/{file}")).expect("the corpus"))
         .collect();

@@ -223,7 +223,7 @@ pub fn said(status: Option<Status>, text: &str) -> Said {
             .or(other),
     };
     Said {
-        code: code.or(status.map(|s| s.class * 100 + 50)).unwrap_or(0),
+        code: code.unwrap_or(0),
         status: status.map(|s| s.to_string()).unwrap_or_default(),
         text: text.trim().to_string(),
     }
