@@ -1,7 +1,8 @@
 //! `baton:relay@0.1.0`.
 
-mod convert;
+mod check;
 mod imports;
+mod lend;
 
 use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
@@ -131,11 +132,10 @@ impl Bound {
         store: &mut Store<Guest>,
         question: &Question<'_>,
     ) -> wasmtime::Result<Result<Answer, Fault>> {
-        use convert as c;
         Ok(match *question {
             Question::Connect { session } => {
-                let params = (c::session(session),);
-                c::answer(self.connect(hooks, store, params).await?, c::decision)
+                let params = (lend::session(session),);
+                check::answer(self.connect(hooks, store, params).await?, check::decision)
             }
             Question::Auth {
                 session,
@@ -143,81 +143,85 @@ impl Bound {
                 identity,
                 secret,
             } => {
-                let params = (c::session(session), mechanism, identity, secret);
-                c::answer(self.auth(hooks, store, params).await?, c::auth)
+                let params = (lend::session(session), mechanism, identity, secret);
+                check::answer(self.auth(hooks, store, params).await?, check::auth)
             }
             Question::Mail { session, envelope } => {
-                let lent = c::LentEnvelope::new(envelope);
+                let lent = lend::LentEnvelope::new(envelope);
                 let recipients = lent.recipients();
-                let params = (c::session(session), lent.envelope(&recipients));
-                c::answer(self.mail(hooks, store, params).await?, c::decision)
+                let params = (lend::session(session), lent.envelope(&recipients));
+                check::answer(self.mail(hooks, store, params).await?, check::decision)
             }
             Question::Rcpt {
                 session,
                 envelope,
                 recipient,
             } => {
-                let lent = c::LentEnvelope::new(envelope);
+                let lent = lend::LentEnvelope::new(envelope);
                 let recipients = lent.recipients();
-                let parameters = c::parameters(&recipient.parameters);
-                let recipient = c::recipient(recipient, &parameters);
-                let params = (c::session(session), lent.envelope(&recipients), recipient);
-                c::answer(
+                let parameters = lend::parameters(&recipient.parameters);
+                let recipient = lend::recipient(recipient, &parameters);
+                let params = (
+                    lend::session(session),
+                    lent.envelope(&recipients),
+                    recipient,
+                );
+                check::answer(
                     self.rcpt(hooks, store, params).await?,
-                    c::recipient_decision,
+                    check::recipient_decision,
                 )
             }
             Question::Data { session, envelope } => {
-                let lent = c::LentEnvelope::new(envelope);
+                let lent = lend::LentEnvelope::new(envelope);
                 let recipients = lent.recipients();
-                let params = (c::session(session), lent.envelope(&recipients));
-                c::answer(self.data(hooks, store, params).await?, c::decision)
+                let params = (lend::session(session), lent.envelope(&recipients));
+                check::answer(self.data(hooks, store, params).await?, check::decision)
             }
             Question::Copy {
                 envelope,
                 recipient,
             } => {
-                let lent = c::LentEnvelope::new(envelope);
+                let lent = lend::LentEnvelope::new(envelope);
                 let recipients = lent.recipients();
-                let parameters = c::parameters(&recipient.parameters);
-                let recipient = c::recipient(recipient, &parameters);
+                let parameters = lend::parameters(&recipient.parameters);
+                let recipient = lend::recipient(recipient, &parameters);
                 let params = (lent.envelope(&recipients), recipient);
-                c::answer(self.copy(hooks, store, params).await?, c::decision)
+                check::answer(self.copy(hooks, store, params).await?, check::decision)
             }
             Question::Route { attempt } => {
-                let params = (c::attempt(attempt),);
-                c::answer(self.route(hooks, store, params).await?, c::route)
+                let params = (lend::attempt(attempt),);
+                check::answer(self.route(hooks, store, params).await?, check::route)
             }
             Question::Reply {
                 attempt,
                 stage,
                 reply,
             } => {
-                let status = c::status(reply);
+                let status = lend::status(reply);
                 let params = (
-                    c::attempt(attempt),
-                    c::stage(stage),
-                    c::reply(reply, &status),
+                    lend::attempt(attempt),
+                    lend::stage(stage),
+                    lend::reply(reply, &status),
                 );
-                c::answer(self.reply(hooks, store, params).await?, c::translation)
+                check::answer(self.reply(hooks, store, params).await?, check::translation)
             }
             Question::Delivered { attempt, reply } => {
-                let status = c::status(reply);
-                let params = (c::attempt(attempt), c::reply(reply, &status));
-                c::answer(self.delivered(hooks, store, params).await?, |()| {
+                let status = lend::status(reply);
+                let params = (lend::attempt(attempt), lend::reply(reply, &status));
+                check::answer(self.delivered(hooks, store, params).await?, |()| {
                     Ok(Answer::Done)
                 })
             }
-            Question::Report => c::answer(self.report(hooks, store, ()).await?, c::reports),
+            Question::Report => check::answer(self.report(hooks, store, ()).await?, check::reports),
             Question::Bounce { attempt, report } => {
-                let status = report.reply.as_ref().map(c::status).unwrap_or_default();
-                let params = (c::attempt(attempt), c::report(report, &status));
-                c::answer(self.bounce(hooks, store, params).await?, c::bounce)
+                let status = report.reply.as_ref().map(lend::status).unwrap_or_default();
+                let params = (lend::attempt(attempt), lend::report(report, &status));
+                check::answer(self.bounce(hooks, store, params).await?, check::bounce)
             }
             Question::Feedback { report, attempt } => {
-                let status = report.reply.as_ref().map(c::status).unwrap_or_default();
-                let params = (c::report(report, &status), attempt.map(c::attempt));
-                c::answer(self.feedback(hooks, store, params).await?, |()| {
+                let status = report.reply.as_ref().map(lend::status).unwrap_or_default();
+                let params = (lend::report(report, &status), attempt.map(lend::attempt));
+                check::answer(self.feedback(hooks, store, params).await?, |()| {
                     Ok(Answer::Done)
                 })
             }
@@ -227,8 +231,8 @@ impl Bound {
                     .iter()
                     .map(|(k, v)| (k.as_str(), v.as_str()))
                     .collect();
-                let params = (c::request(request, &headers),);
-                c::answer(self.request(hooks, store, params).await?, c::response)
+                let params = (lend::request(request, &headers),);
+                check::answer(self.request(hooks, store, params).await?, check::response)
             }
         })
     }

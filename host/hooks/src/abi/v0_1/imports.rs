@@ -7,7 +7,7 @@ use wasmtime::{Result as Wasm, StoreContextMut};
 
 use super::bindings::Everything;
 use super::bindings::baton::relay as r;
-use super::convert::{checked_mailbox, checked_sender};
+use super::check::{checked_mailbox, checked_sender};
 use crate::door::DraftError;
 use crate::guest::Guest;
 use crate::load::hex;
