@@ -38,11 +38,7 @@ enum Heard {
 
 impl Watcher {
     /// `files` is what was installed from the folder already.
-    pub fn start(
-        dir: &Path,
-        files: BTreeMap<Arc<str>, PathBuf>,
-        core: Weak<Core>,
-    ) -> Result<Watcher, Error> {
+    pub fn start(dir: &Path, files: Files, core: Weak<Core>) -> Result<Watcher, Error> {
         let fail = |e: &dyn std::fmt::Display| Error::Watch(dir.to_owned(), e.to_string());
         let (heard, queue) = mpsc::channel();
         let stop = heard.clone();
@@ -95,9 +91,12 @@ fn hear(event: notify::Event) -> Heard {
     Heard::Changed(if reading { Vec::new() } else { event.paths }, complete)
 }
 
+/// Plugins by name: the file, and what it looked like before it was read.
+pub(crate) type Files = BTreeMap<Arc<str>, (PathBuf, Option<Stamp>)>;
+
 /// What tells whether a file changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     bytes: u64,
     modified: Option<SystemTime>,
     inode: u64,
@@ -133,14 +132,8 @@ struct Folder {
 }
 
 impl Folder {
-    fn new(dir: PathBuf, files: BTreeMap<Arc<str>, PathBuf>, core: Weak<Core>) -> Folder {
-        let offered = files
-            .into_iter()
-            .map(|(name, path)| {
-                let stamp = Stamp::of(&path);
-                (name, (path, stamp))
-            })
-            .collect();
+    fn new(dir: PathBuf, files: Files, core: Weak<Core>) -> Folder {
+        let offered = files.into_iter().collect();
         let (waiting, strange) = (HashMap::new(), HashSet::new());
         // The first look follows at once: something may have changed between the scan and the watch.
         Folder {
@@ -285,12 +278,15 @@ impl Folder {
 }
 
 /// The plugins in a folder: name and file. What is strange is left to the watcher's first look.
-pub(crate) fn scan(dir: &Path) -> Result<BTreeMap<Arc<str>, PathBuf>, Error> {
+pub(crate) fn scan(dir: &Path) -> Result<Files, Error> {
     let entries = fs::read_dir(dir).map_err(Error::io(dir))?;
     Ok(entries
         .flatten()
         .map(|entry| entry.path())
-        .filter_map(|path| Some((name_of(&path).ok()??, path)))
+        .filter_map(|path| {
+            let (name, stamp) = (name_of(&path).ok()??, Stamp::of(&path));
+            Some((name, (path, stamp)))
+        })
         .collect())
 }
 

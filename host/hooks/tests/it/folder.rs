@@ -224,3 +224,20 @@ async fn plugins_are_replaced_many_times_while_sittings_go_on() {
     });
     assert!(site.house.events("plugin-fault").is_empty());
 }
+
+#[test]
+fn another_folder_by_other_settings_takes_the_place_of_the_old_one() {
+    let site = Site::new(&[], |_| {});
+    fs::write(site.dir.join("old.wasm"), guest("brief")).unwrap();
+    site.until("the old one serves", |s| digest_of(s, "old").is_some());
+    let elsewhere = tempfile::TempDir::new().unwrap();
+    fs::write(elsewhere.path().join("new.wasm"), guest("actor")).unwrap();
+    let mut settings = site.settings.clone();
+    settings.dir = Some(elsewhere.path().to_owned());
+    site.plugins.reconfigure(settings).unwrap();
+    assert!(digest_of(&site, "old").is_none() && digest_of(&site, "new").is_some());
+    fs::write(elsewhere.path().join("later.wasm"), guest("brief")).unwrap();
+    site.until("the new folder is watched", |s| {
+        digest_of(s, "later").is_some()
+    });
+}
