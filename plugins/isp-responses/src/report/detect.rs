@@ -42,7 +42,7 @@ pub fn kind_of_prose(message: &Entity) -> Option<Kind> {
         .iter()
         .any(|p| p.media_type == "text/calendar");
     let from_list = is_list(message);
-    if calendar {
+    if calendar || about_members(message) {
         return None;
     }
     let words = words_of_bounce(&text);
@@ -54,7 +54,9 @@ pub fn kind_of_prose(message: &Entity) -> Option<Kind> {
     // Who sends without being a mail system by name must bring what only programs write.
     let by_system = system
         && !letter
-        && (subject || signature || words && (quoted || prose::names_somebody(&text, message)));
+        && (subject
+            || signature
+            || words && (quoted || daemon(message) && prose::names_somebody(&text, message)));
     let by_nobody = null_sender(message)
         && !letter
         && !auto
@@ -174,6 +176,28 @@ fn from_system(message: &Entity) -> bool {
             "mail-deamon",
             "mailer-deamon",
             "mail-failure",
+        ],
+    )
+}
+
+/// A sender that does nothing but deliver.
+fn daemon(message: &Entity) -> bool {
+    any(
+        &lower_header(message, "from"),
+        &["daemon", "mail delivery", "mds@", "undeliver"],
+    ) || null_sender(message)
+}
+
+/// A list manager tells its owner about members whose mail bounced: that is not our mail.
+fn about_members(message: &Entity) -> bool {
+    let subject = lower_header(message, "subject");
+    any(
+        &subject,
+        &[
+            "bounce action notification",
+            "uncaught bounce notification",
+            "moderator request",
+            "subscription disabled",
         ],
     )
 }

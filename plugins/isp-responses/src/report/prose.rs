@@ -190,7 +190,9 @@ fn finding(
     if kind == Kind::Delay {
         translation.disposition = Disposition::Soft;
     }
-    let shown = if quoted.trim().is_empty() {
+    let shown = if has_reply_line(&own) {
+        &own
+    } else if quoted.trim().is_empty() {
         texts[index]
     } else {
         &quoted
@@ -198,6 +200,11 @@ fn finding(
     let mut finding = Finding::new(kind);
     let shown: String = shown.chars().take(1000).collect();
     finding.reply = Some(dsn::said(None, &shown));
+    // Postfix: "<new@host.example> (expanded from <old@host.example>): ...".
+    finding.original_recipient = words
+        .split_once("expanded from")
+        .and_then(|(_, rest)| rest.trim_start_matches([':', ' ']).split([')', ' ']).next())
+        .and_then(address);
     finding.recipient = recipient;
     finding.translation = Some(translation);
     finding
@@ -223,7 +230,10 @@ fn reply_lines(text: &str, recipient: Option<&str>, alone: bool) -> String {
             && !lines[i].trim_start().starts_with(">>>")
         {
             let next = lines[i].trim();
-            if next.contains('@') && next.starts_with('<') && !next.starts_with("<<<") && !alone {
+            if !alone
+                && entry_line(next)
+                    .is_some_and(|(other, _)| !other.eq_ignore_ascii_case(&recipient))
+            {
                 break;
             }
             group.push('\n');
