@@ -155,14 +155,12 @@ pub enum Event {
     PluginLoaded {
         plugin: String,
         digest: String,
-        hooks: Vec<String>,
-        #[serde(rename = "microseconds", serialize_with = "microseconds")]
-        took: Duration,
+        /// The version before, if there was one.
+        replaces: Option<String>,
     },
     /// The new version does not load; the last good one stays, if there was one.
     PluginRefused {
         plugin: String,
-        digest: Option<String>,
         error: String,
     },
     PluginRemoved {
@@ -170,7 +168,6 @@ pub enum Event {
     },
     PluginFault {
         plugin: String,
-        digest: String,
         hook: String,
         fault: String,
         message: Option<String>,
@@ -178,9 +175,14 @@ pub enum Event {
     /// Calls stop (`open`) or begin again.
     PluginBreaker {
         plugin: String,
-        digest: String,
         open: bool,
         why: String,
+    },
+    /// A version only faulted: the one before serves again.
+    PluginRolledBack {
+        plugin: String,
+        from: String,
+        to: String,
     },
     /// A line a plugin wrote with `log`, or to standard error.
     PluginLog {

@@ -220,13 +220,7 @@ impl Services for RelayServices {
     fn event(&self, told: PluginEvent<'_>) {
         let plugin = told.plugin.to_owned();
         let message = told.message.map(str::to_owned);
-        let breaker =
-            |plugin: String, digest: &str, open: bool, why: String| Event::PluginBreaker {
-                plugin,
-                digest: digest.to_owned(),
-                open,
-                why,
-            };
+        let breaker = |plugin, open, why| Event::PluginBreaker { plugin, open, why };
         self.bus.emit(match told.kind {
             PluginEventKind::Emitted { kind, fields } => Event::PluginEvent {
                 plugin,
@@ -234,15 +228,13 @@ impl Services for RelayServices {
                 fields: fields.to_vec(),
                 message,
             },
-            PluginEventKind::Loaded { digest, .. } => Event::PluginLoaded {
+            PluginEventKind::Loaded { digest, replaces } => Event::PluginLoaded {
                 plugin,
                 digest: digest.to_owned(),
-                hooks: Vec::new(),
-                took: Duration::ZERO,
+                replaces: replaces.map(str::to_owned),
             },
             PluginEventKind::Refused { reason } => Event::PluginRefused {
                 plugin,
-                digest: None,
                 error: reason.to_owned(),
             },
             PluginEventKind::Removed { .. } => Event::PluginRemoved { plugin },
@@ -254,21 +246,19 @@ impl Services for RelayServices {
             },
             PluginEventKind::Fault { hook, text } => Event::PluginFault {
                 plugin,
-                digest: String::new(),
                 hook: hook.to_owned(),
                 fault: text.to_owned(),
                 message,
             },
             PluginEventKind::BreakerOpened { faults } => {
-                breaker(plugin, "", true, format!("{faults} faults in a row"))
+                breaker(plugin, true, format!("{faults} faults in a row"))
             }
-            PluginEventKind::BreakerClosed => breaker(plugin, "", false, "it answered".to_owned()),
-            PluginEventKind::RolledBack { from, to } => breaker(
+            PluginEventKind::BreakerClosed => breaker(plugin, false, "it answered".to_owned()),
+            PluginEventKind::RolledBack { from, to } => Event::PluginRolledBack {
                 plugin,
-                from,
-                true,
-                format!("the version before serves again: {to}"),
-            ),
+                from: from.to_owned(),
+                to: to.to_owned(),
+            },
         });
     }
 

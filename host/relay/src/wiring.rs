@@ -314,7 +314,7 @@ pub(crate) fn plugin_settings(config: &Config) -> Settings {
     let sections = config.plugins.sections.iter();
     Settings {
         plugins: sections
-            .map(|(name, section)| (name.clone(), one_plugin(section)))
+            .map(|(name, section)| (name.clone(), section.into()))
             .collect(),
         dir: config.plugins.dir.clone(),
         bundled: bundled::COMPONENTS
@@ -327,53 +327,6 @@ pub(crate) fn plugin_settings(config: &Config) -> Settings {
         hostname: config.hostname.as_str().into(),
         public_url: config.http.public_url.as_deref().map(Arc::from),
         ..Settings::new(config.state.join("plugin-cache"))
-    }
-}
-
-fn one_plugin(section: &config::PluginSection) -> baton_hooks::PluginSettings {
-    let defaults = baton_hooks::PluginSettings::default();
-    let limits = defaults.limits;
-    baton_hooks::PluginSettings {
-        enabled: section.enabled.unwrap_or(defaults.enabled),
-        order: section.order.unwrap_or(defaults.order),
-        fault: match section.fault {
-            None => defaults.fault,
-            Some(config::FaultPolicy::Defer) => baton_hooks::FaultPolicy::Defer,
-            Some(config::FaultPolicy::Skip) => baton_hooks::FaultPolicy::Skip,
-            Some(config::FaultPolicy::Reject) => baton_hooks::FaultPolicy::Reject,
-        },
-        grants: baton_hooks::Grants {
-            http: section.grants.http.clone(),
-            dns: section.grants.dns,
-            submit: section.grants.submit,
-            kv_bytes_max: section
-                .grants
-                .kv_bytes
-                .unwrap_or(defaults.grants.kv_bytes_max),
-            secrets: section.grants.secrets.clone(),
-        },
-        limits: baton_hooks::Limits {
-            cpu: section.cpu.unwrap_or(limits.cpu),
-            wall: section.wall.unwrap_or(limits.wall),
-            memory_bytes_max: section
-                .memory_bytes
-                .map_or(limits.memory_bytes_max, |bytes| bytes as usize),
-            ..limits
-        },
-        instance: match section.instance {
-            None => defaults.instance,
-            Some(config::InstanceLife::Transaction) => baton_hooks::InstanceScope::Transaction,
-            Some(config::InstanceLife::Session) => baton_hooks::InstanceScope::Session,
-        },
-        config: serde_json::Value::Object(section.settings.clone())
-            .to_string()
-            .into(),
-        secrets: section
-            .secrets
-            .0
-            .iter()
-            .map(|(name, secret)| (name.clone(), secret.as_str().into()))
-            .collect(),
     }
 }
 

@@ -52,6 +52,7 @@ pub(super) fn level(event: &Event) -> Level {
         | Event::RecordSetAside { .. }
         | Event::PluginRefused { .. }
         | Event::PluginBreaker { open: true, .. }
+        | Event::PluginRolledBack { .. }
         | Event::Trouble { .. } => Level::ERROR,
         _ => Level::INFO,
     }
@@ -98,6 +99,7 @@ pub(super) fn line(event: &Event) -> Line<'_> {
         | Event::PluginRemoved { .. }
         | Event::PluginFault { .. }
         | Event::PluginBreaker { .. }
+        | Event::PluginRolledBack { .. }
         | Event::PluginLog { .. }
         | Event::PluginEvent { .. } => plugin(event),
         _ => delivering(event),
@@ -321,16 +323,23 @@ fn plugin(event: &Event) -> Line<'_> {
         Event::PluginLoaded {
             plugin,
             digest,
-            hooks,
-            took,
+            replaces,
         } => Line {
             what: "plugin loaded",
             plugin: Some(plugin),
-            detail: Some(format!("{} for {}", short(digest), hooks.join(" ")).into()),
-            microseconds: micros(took),
+            detail: Some(match replaces {
+                Some(before) => format!("{} instead of {}", short(digest), short(before)).into(),
+                None => short(digest).into(),
+            }),
             ..Line::default()
         },
-        Event::PluginRefused { plugin, error, .. } => Line {
+        Event::PluginRolledBack { plugin, from, to } => Line {
+            what: "plugin rolled back",
+            plugin: Some(plugin),
+            detail: Some(format!("{} only faulted, {} serves", short(from), short(to)).into()),
+            ..Line::default()
+        },
+        Event::PluginRefused { plugin, error } => Line {
             what: "plugin refused",
             plugin: Some(plugin),
             detail: Some(error.into()),

@@ -19,6 +19,7 @@ use super::Shared;
 use super::refusal::Refusal;
 use super::stamp::{self, Stamp};
 use crate::clock::{self, Timestamp};
+use crate::config::Mode;
 use crate::event::Source;
 use crate::meta::{Meta, Notes};
 
@@ -88,8 +89,11 @@ pub async fn take(
     let _chain = shared.chains.begin(&text_id, arrival.hops);
     sitting.set_message_id(text_id);
     sitting.set_draft(EditSet::new(message, arrival.envelope.smtputf8()));
+    let mut asides = tell::Asides::new(shared.config.mode == Mode::Dev);
+    let first = arrival.records.len();
     let verdict = sitting.on_data(&arrival.envelope).await;
     arrival.records.append(&mut sitting.take_records());
+    asides.note(&arrival.records, first, None, sitting.draft(), 0);
     let plugin = arrival
         .records
         .last()
@@ -101,14 +105,15 @@ pub async fn take(
         arrival.discarded_by = plugin;
         return discard(shared, arrival, received).await;
     }
-    let copies = copies::make(sitting, &mut arrival.records, &arrival.envelope).await;
+    let records = &mut arrival.records;
+    let copies = copies::make(sitting, records, &mut asides, &arrival.envelope).await;
     let copies = match copies {
         Ok(copies) if copies.is_empty() => return discard(shared, arrival, received).await,
         Ok(copies) => copies,
         Err(refusal) => return reject(shared, arrival, received, refusal).await,
     };
     let plugins = versions(sitting);
-    keep(shared, plugins, arrival, copies, received).await
+    keep(shared, plugins, arrival, copies, asides, received).await
 }
 
 /// The set of plugins that takes the message (I7).
@@ -127,11 +132,12 @@ async fn keep(
     plugins: Vec<PluginVersion>,
     arrival: Arrival,
     copies: Vec<Copy>,
+    asides: tell::Asides,
     received: Timestamp,
 ) -> Result<Taken, Refusal> {
     let id = arrival.id;
     let date = received.rfc5322();
-    let (trace, calls) = tell::trace(&arrival.records, received);
+    let (trace, calls) = tell::trace(&arrival.records, asides, received);
     let held = copies.iter().find_map(|copy| copy.held.clone());
     let mut messages = Vec::with_capacity(copies.len());
     let mut subject = None;

@@ -29,7 +29,7 @@ use crate::clock::{self, Timestamp};
 use crate::event::Event;
 use crate::limits;
 use crate::meta::Notes;
-use crate::outbound::Reported;
+use crate::outbound::{Reported, simulate};
 use crate::store::Body;
 
 /// What one recipient's attempt came to.
@@ -295,6 +295,10 @@ fn suppression(
 ) -> Option<Suppression> {
     let (plugin, translation) = end.translation.as_ref()?;
     if translation.advice != baton_hooks::Advice::Suppress {
+        return None;
+    }
+    // A simulated reply is asked for again and again.
+    if entry.recipient.address.domain().as_str() == simulate::DOMAIN {
         return None;
     }
     Some(Suppression {

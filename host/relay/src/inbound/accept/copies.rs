@@ -7,6 +7,7 @@ use baton_message::EditSet;
 use baton_smtp::{Envelope, Recipient, Reply};
 
 use super::super::refusal::Refusal;
+use super::tell::Asides;
 
 /// What some recipients get.
 pub(super) struct Copy {
@@ -28,6 +29,7 @@ pub(super) struct CopyRecipient {
 pub(super) async fn make(
     sitting: &mut Sitting,
     records: &mut Vec<CallRecord>,
+    asides: &mut Asides,
     envelope: &Envelope,
 ) -> Result<Vec<Copy>, Refusal> {
     let Some(draft) = sitting.draft().cloned() else {
@@ -50,8 +52,11 @@ pub(super) async fn make(
     let mut others: Vec<Copy> = Vec::new();
     let mut refusals = Vec::new();
     for recipient in &envelope.recipients {
+        let (first, known) = (records.len(), common.draft.applied().len());
         let copy = sitting.on_copy(envelope, recipient).await;
         records.append(&mut sitting.take_records());
+        let whose = Some(&recipient.address);
+        asides.note(records, first, whose, copy.draft.as_ref(), known);
         let plugin = records.last().map(|record| record.plugin.to_string());
         let refused = match &copy.verdict {
             Verdict::Pass | Verdict::Accept => None,

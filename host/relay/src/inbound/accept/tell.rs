@@ -1,6 +1,9 @@
 //! What is told of a message that was taken, dropped or refused: events, and what the history keeps.
 
+use std::collections::HashMap;
+
 use baton_hooks::CallRecord;
+use baton_message::EditSet;
 use baton_smtp::Mailbox;
 use baton_spool::{HistoryEntry, HistoryRow, MessageState, Operation};
 use bytes::Bytes;
@@ -9,17 +12,74 @@ use super::super::Shared;
 use super::{Arrival, texts};
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::event::trace::{HookCall, Step};
+use crate::event::trace::{self, Edit, HookCall, Step};
 use crate::history;
 
+/// What the records of hook calls do not say of themselves, by their place.
+#[derive(Default)]
+pub(super) struct Asides {
+    with_edits: bool,
+    of: HashMap<usize, Aside>,
+}
+
+#[derive(Default)]
+struct Aside {
+    recipient: Option<String>,
+    edits: Vec<Edit>,
+}
+
+impl Asides {
+    /// `with_edits` keeps edits together with what was there before.
+    pub fn new(with_edits: bool) -> Asides {
+        Asides {
+            with_edits,
+            of: HashMap::new(),
+        }
+    }
+
+    /// The calls from `first` on were for this recipient, and left this draft with edits after the first `known`.
+    pub fn note(
+        &mut self,
+        records: &[CallRecord],
+        first: usize,
+        recipient: Option<&Mailbox>,
+        draft: Option<&EditSet>,
+        known: usize,
+    ) {
+        let shown = draft
+            .filter(|_| self.with_edits)
+            .map(trace::edits)
+            .unwrap_or_default();
+        let mut shown = shown.into_iter().skip(known);
+        for (place, record) in records.iter().enumerate().skip(first) {
+            let aside = Aside {
+                recipient: recipient.map(Mailbox::to_string),
+                edits: shown.by_ref().take(record.edits.len()).collect(),
+            };
+            if aside.recipient.is_some() || !aside.edits.is_empty() {
+                self.of.insert(place, aside);
+            }
+        }
+    }
+}
+
 /// The hook calls as a piece of the message's log, and as they are told of.
-pub(super) fn trace(records: &[CallRecord], at: Timestamp) -> (Bytes, Vec<HookCall>) {
+pub(super) fn trace(
+    records: &[CallRecord],
+    mut asides: Asides,
+    at: Timestamp,
+) -> (Bytes, Vec<HookCall>) {
     let at = at.as_millis();
     let steps: Vec<Step> = records
         .iter()
-        .map(|record| Step::Hook {
-            at,
-            call: history::hook_call(record, None),
+        .enumerate()
+        .map(|(place, record)| {
+            let aside = asides.of.remove(&place).unwrap_or_default();
+            let mut call = history::hook_call(record, aside.recipient);
+            if !aside.edits.is_empty() {
+                call.edits = aside.edits;
+            }
+            Step::Hook { at, call }
         })
         .collect();
     let piece = history::piece(&steps);
@@ -85,7 +145,7 @@ pub(super) async fn gone(
     received: Timestamp,
     state: MessageState,
 ) {
-    let (trace, told) = trace(&arrival.records, received);
+    let (trace, told) = trace(&arrival.records, Asides::default(), received);
     calls(shared, arrival, told);
     let at_ms = received.as_millis();
     let recipients: Vec<Mailbox> = arrival
