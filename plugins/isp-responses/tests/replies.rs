@@ -115,7 +115,7 @@ fn replies_that_rules_were_tuned_on_are_understood() {
         .filter(|e| !held_out(&e.text))
         .collect();
     let (reason, hard) = measure(&tuned, true);
-    assert!(reason >= 0.95, "{reason}");
+    assert!(reason >= 0.98, "{reason}");
     assert!(hard >= 0.97, "{hard}");
 }
 
@@ -126,6 +126,6 @@ fn replies_that_were_held_out_are_understood() {
         .filter(|e| held_out(&e.text))
         .collect();
     let (reason, hard) = measure(&held, std::env::var_os("SHOW_HELD_OUT").is_some());
-    assert!(reason >= 0.85, "{reason}");
-    assert!(hard >= 0.95, "{hard}");
+    assert!(reason >= 0.92, "{reason}");
+    assert!(hard >= 0.97, "{hard}");
 }

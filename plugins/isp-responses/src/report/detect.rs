@@ -262,6 +262,8 @@ fn subject_of_bounce(message: &Entity) -> bool {
     any(
         &subject,
         &[
+            "in mail from you",
+            "apparently from you",
             "undeliver",
             "undelivered",
             "non-deliver",
@@ -399,6 +401,10 @@ fn words_of_bounce(text: &str) -> bool {
         &text,
         &[
             "undeliver",
+            "does not exist",
+            "doesn't exist",
+            "no such",
+            "delivery of the email was stopped",
             "not be delivered",
             "not delivered",
             "wasn't able to deliver",
