@@ -31,8 +31,14 @@ pub enum Event {
         listener: String,
         address: SocketAddr,
     },
+    /// The sections of plugins hold from now on; the rest of the configuration is that of the start.
     ConfigReloaded {
-        what: String,
+        path: String,
+    },
+    /// The file has mistakes; everything stays as it was.
+    ConfigRefused {
+        path: String,
+        error: String,
     },
     CertificateReloaded {
         path: String,
@@ -387,9 +393,6 @@ pub enum Refused {
     TooManyConnections,
     TooManyFromAddress,
     Proxy,
-    Tls,
-    Stopping,
-    Plugin,
 }
 
 /// Why a session ended.
@@ -399,8 +402,6 @@ pub enum Closed {
     Quit,
     Peer,
     Timeout,
-    TooManyErrors,
-    Limit,
     Plugin,
     Stopping,
     Network,

@@ -35,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Timestamp;
 use crate::config;
 use crate::event::Bus;
+use crate::event::metrics::Load;
 use crate::store::Store;
 
 pub use listen::{Bound, bind};
@@ -52,6 +53,8 @@ pub struct Parts {
     pub store: Store,
     pub plugins: Arc<Plugins>,
     pub submit: Submit,
+    /// What waits and is under way.
+    pub load: Box<dyn Fn() -> Load + Send + Sync>,
     /// Why no mail can be taken right now, if so.
     pub trouble: Box<dyn Fn() -> Option<String> + Send + Sync>,
     /// Ends streams that would otherwise go on for ever.

@@ -130,6 +130,17 @@ impl Relay {
         &self.inbound
     }
 
+    /// Takes the sections of plugins from another configuration, from the next session on. Everything else stays as it was
+    /// at the start.
+    pub async fn reload(&self, config: &Config) -> Result<(), StartError> {
+        let settings = wiring::plugin_settings(config);
+        let plugins = self.plugins.clone();
+        tokio::task::spawn_blocking(move || plugins.reconfigure(settings))
+            .await
+            .map_err(|error| StartError::Other(error.to_string()))??;
+        Ok(())
+    }
+
     /// Stops in good order, within the time of the configuration.
     pub async fn stop(self) {
         let deadline = Instant::now() + self.config.delivery.drain_timeout;

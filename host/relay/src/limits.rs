@@ -52,6 +52,9 @@ pub const PEEK_REST: Duration = Duration::from_millis(5);
 /// Rows of one plugin's key-value kept in memory; those that wait to be written do not count.
 pub const KV_ROWS_CACHED_MAX: usize = 10_000;
 
+/// How often the room in the spool is looked at, for the operator's sake; each session looks for itself.
+pub const ROOM_CHECK_EVERY: Duration = Duration::from_secs(1);
+
 /// Bytes of one piece of a message's trace, such as all hook calls of its reception.
 pub const TRACE_PIECE_BYTES_MAX: usize = 64 << 10;
 

@@ -11,7 +11,7 @@ mod writer;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use baton_spool::{
     Answer, Entry, IdSource, Limits, Message, MessageId, NewMessage, OpenReport, Operation,
@@ -21,6 +21,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use crate::clock;
+use crate::event::metrics::CommitMeter;
 use crate::limits;
 
 /// Why something is not durable.
@@ -89,6 +90,7 @@ struct Shared {
     missed: Arc<Missed>,
     fresh_body_bytes: Arc<AtomicUsize>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    meter: Arc<OnceLock<CommitMeter>>,
 }
 
 /// Tells the queue that it must look into the spool: something due was not handed to it.
@@ -143,11 +145,12 @@ impl Store {
         let (spool, report) = Spool::open(folder, limits)?;
         let spool = Arc::new(spool);
         let (jobs, waiting) = std::sync::mpsc::channel();
+        let meter = Arc::new(OnceLock::new());
         let writer = {
-            let spool = spool.clone();
+            let (spool, meter) = (spool.clone(), meter.clone());
             std::thread::Builder::new()
                 .name("spool-writer".into())
-                .spawn(move || writer::run(&spool, &waiting))
+                .spawn(move || writer::run(&spool, &waiting, &meter))
                 .map_err(|e| baton_spool::Error::Io(e.to_string()))?
         };
         let (fresh_in, fresh) = mpsc::channel(limits::FRESH_MESSAGES_MAX);
@@ -162,9 +165,15 @@ impl Store {
                 missed: missed.clone(),
                 fresh_body_bytes: Arc::default(),
                 writer: Mutex::new(Some(writer)),
+                meter,
             }),
         };
         Ok((store, Handover { fresh, missed }, report))
+    }
+
+    /// Where commits are counted from now on; only the first call counts.
+    pub fn measure(&self, meter: CommitMeter) {
+        let _ = self.shared.meter.set(meter);
     }
 
     /// A name for a new message.

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Config, Mode};
 use crate::dns::Resolver;
+use crate::event::metrics::Load;
 use crate::event::{Bus, Event};
 use crate::inbound::{self, Door, auth::Accounts, chain::Chains};
 use crate::outbound::{Outbound, Times};
@@ -52,6 +53,7 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
         ));
     }
     let (store, handover) = open_store(&config, &bus).await?;
+    store.measure(bus.metrics().commit_meter());
     let resolver = Resolver::new(&config.dns)?;
     let client_tls = ClientTls::new(config.delivery.ca_file.as_deref())?;
     let kv = Arc::new(Kv::new(store.clone()));
@@ -98,6 +100,11 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
         end.clone(),
         housekeeping(kv.clone(), store.clone(), bus.clone()),
     ));
+    let spool_bytes_max = config.limits.spool_bytes_max;
+    background.spawn(until(
+        end.clone(),
+        watch_room(store.clone(), bus.clone(), spool_bytes_max),
+    ));
     background.spawn(until(end.clone(), tls::watch(certificates, bus.clone())));
     bus.emit(Event::Started {
         version: env!("CARGO_PKG_VERSION"),
@@ -130,6 +137,7 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
         store: store.clone(),
         plugins: plugins.clone(),
         submit: submit(inbound.clone()),
+        load: load(store.clone(), queue.clone()),
         trouble: trouble(store.clone()),
         stop: end.clone(),
     });
@@ -210,6 +218,22 @@ fn submit(inbound: Arc<inbound::Shared>) -> http::Submit {
                 held: taken.held,
             })
         })
+    })
+}
+
+/// What waits and is under way.
+fn load(store: Store, queue: Queue) -> Box<dyn Fn() -> Load + Send + Sync> {
+    Box::new(move || {
+        let counts = store.spool().counts();
+        let load = queue.load();
+        Load {
+            queued: counts.queued,
+            deferred: counts.deferred,
+            held: counts.held,
+            active: load.active as u64,
+            connections: load.connections as u64,
+            spool_bytes: counts.stored_bytes,
+        }
     })
 }
 
@@ -370,6 +394,25 @@ async fn housekeeping(kv: Arc<Kv>, store: Store, bus: Bus) {
                 });
             }
         }
+    }
+}
+
+/// Tells when new mail begins to be refused for want of room in the spool, and when that ends.
+async fn watch_room(store: Store, bus: Bus, bytes_max: u64) {
+    let mut tick = tokio::time::interval(limits::ROOM_CHECK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut was_full = false;
+    loop {
+        tick.tick().await;
+        let bytes = store.spool().counts().stored_bytes;
+        let is_full = bytes >= bytes_max;
+        if is_full != was_full {
+            bus.emit(match is_full {
+                true => Event::SpoolFull { bytes, bytes_max },
+                false => Event::SpoolRoom { bytes },
+            });
+        }
+        was_full = is_full;
     }
 }
 

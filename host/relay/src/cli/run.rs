@@ -1,14 +1,15 @@
-//! `baton dev` and `baton serve`: start, say what was bound, wait for a signal, drain.
+//! `baton dev` and `baton serve`: start, say what was bound, wait for a signal, drain. SIGHUP reads the sections of plugins
+//! again; certificates are followed without being told.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, print};
 use crate::Relay;
 use crate::config::{Config, Mode, Token};
-use crate::event::log;
+use crate::event::{Event, log};
 
 #[derive(Debug, clap::Args)]
 pub struct Dev {
@@ -52,7 +53,7 @@ impl Dev {
                 sha256,
             });
         }
-        run(config, token.as_deref())
+        run(config, token.as_deref(), None)
     }
 }
 
@@ -62,11 +63,11 @@ impl Serve {
         if let Some(state) = self.state {
             config.state = state;
         }
-        run(config, None)
+        run(config, None, Some(&self.config))
     }
 }
 
-fn run(config: Config, token: Option<&str>) -> Result<(), Failure> {
+fn run(config: Config, token: Option<&str>, file: Option<&Path>) -> Result<(), Failure> {
     // The guard outlives the runtime, so that the last lines are written.
     let _guard = log::init(&config.log).map_err(Failure::failed)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -74,21 +75,28 @@ fn run(config: Config, token: Option<&str>) -> Result<(), Failure> {
         .thread_name("baton")
         .build()
         .map_err(Failure::failed)?;
-    runtime.block_on(serve(config, token))
+    runtime.block_on(serve(config, token, file))
 }
 
-async fn serve(config: Config, token: Option<&str>) -> Result<(), Failure> {
+async fn serve(config: Config, token: Option<&str>, file: Option<&Path>) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(Failure::failed)?;
     let is_dev = config.mode == Mode::Dev;
     let plugins = config.plugins.dir.clone();
+    let state = config.state.clone();
     let relay = Relay::start(config).await.map_err(Failure::failed)?;
     if is_dev {
         greet(&relay, plugins.as_deref(), token);
     }
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => if let Some(file) = file {
+                reload(&relay, file, &state).await;
+            },
+        }
     }
     // Whoever is in a hurry asks twice.
     tokio::select! {
@@ -99,7 +107,22 @@ async fn serve(config: Config, token: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn greet(relay: &Relay, plugins: Option<&std::path::Path>, token: Option<&str>) {
+async fn reload(relay: &Relay, file: &Path, state: &Path) {
+    let path = file.display().to_string();
+    let done = match Config::load(file) {
+        Ok(mut config) => {
+            config.state = state.to_owned();
+            relay.reload(&config).await.map_err(|e| e.to_string())
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    relay.bus().emit(match done {
+        Ok(()) => Event::ConfigReloaded { path },
+        Err(error) => Event::ConfigRefused { path, error },
+    });
+}
+
+fn greet(relay: &Relay, plugins: Option<&Path>, token: Option<&str>) {
     for (_, address) in relay.smtp_addresses() {
         print(format_args!(
             "SMTP      {address}  (any sender and recipient; nothing leaves this machine)"

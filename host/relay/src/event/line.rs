@@ -48,6 +48,7 @@ pub(super) fn level(event: &Event) -> Level {
         | Event::SiteThrottled { .. }
         | Event::HttpRefused { .. } => Level::WARN,
         Event::CertificateFailed { .. }
+        | Event::ConfigRefused { .. }
         | Event::SpoolFull { .. }
         | Event::RecordSetAside { .. }
         | Event::PluginRefused { .. }
@@ -75,6 +76,7 @@ pub(super) fn line(event: &Event) -> Line<'_> {
         Event::Started { .. }
         | Event::ListenerBound { .. }
         | Event::ConfigReloaded { .. }
+        | Event::ConfigRefused { .. }
         | Event::CertificateReloaded { .. }
         | Event::CertificateFailed { .. }
         | Event::ShutdownBegan { .. }
@@ -115,7 +117,11 @@ fn process(event: &Event) -> Line<'_> {
         Event::ListenerBound { listener, address } => {
             ("listening", Some(format!("{listener} on {address}").into()))
         }
-        Event::ConfigReloaded { what } => ("configuration reloaded", Some(what.into())),
+        Event::ConfigReloaded { path } => ("configuration reloaded", Some(path.into())),
+        Event::ConfigRefused { path, error } => (
+            "configuration not reloaded",
+            Some(format!("{path}: {error}").into()),
+        ),
         Event::CertificateReloaded { path } => ("certificate reloaded", Some(path.into())),
         Event::CertificateFailed { path, error } => (
             "certificate not reloaded",

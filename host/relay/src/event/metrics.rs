@@ -2,7 +2,7 @@
 //! values by construction (a recipient or a message id never is one), and those that come from outside are bounded.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -73,6 +73,45 @@ struct PluginEvent {
     event: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct State {
+    state: &'static str,
+}
+
+/// How much waits and is under way: read when somebody asks, since it is known at any time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Entries that were never tried.
+    pub queued: u64,
+    /// Entries that were tried and wait for the next time.
+    pub deferred: u64,
+    /// Entries that wait for an operator.
+    pub held: u64,
+    /// Entries being worked on.
+    pub active: u64,
+    /// Connections to remote hosts, idle ones included.
+    pub connections: u64,
+    /// Bytes of queued messages.
+    pub spool_bytes: u64,
+}
+
+/// What the writer of the spool measures. Clones share the numbers.
+#[derive(Debug, Clone)]
+pub struct CommitMeter {
+    commits: Counter,
+    operations: Histogram,
+    seconds: Histogram,
+}
+
+impl CommitMeter {
+    /// One commit of so many operations, sync included.
+    pub fn committed(&self, operations: usize, took: Duration) {
+        self.commits.inc();
+        self.operations.observe(operations as f64);
+        self.seconds.observe(took.as_secs_f64());
+    }
+}
+
 /// Everything that `/metrics` shows.
 pub struct Metrics {
     registry: Registry,
@@ -101,22 +140,11 @@ pub struct Metrics {
     troubles: Counter,
     spool_full: Gauge,
     log_lines_dropped: Counter,
-    /// Entries due now or later, held ones excluded; set by the queue.
-    pub queue_entries: Gauge<i64, AtomicI64>,
-    /// Entries that wait for an operator; set by the queue.
-    pub queue_held: Gauge<i64, AtomicI64>,
-    /// Attempts under way; set by the queue.
-    pub attempts_open: Gauge<i64, AtomicI64>,
-    /// Open connections to remote hosts, idle ones included; set by whoever keeps them.
-    pub connections_open: Gauge<i64, AtomicI64>,
-    /// Bytes of queued messages; set by the store.
-    pub spool_bytes: Gauge<i64, AtomicI64>,
-    /// Commits to the spool; counted by the store.
-    pub commits: Counter<u64, AtomicU64>,
-    /// Operations in a commit; observed by the store.
-    pub commit_operations: Histogram,
-    /// Time of a commit, sync included; observed by the store.
-    pub commit_seconds: Histogram,
+    queue_entries: Family<State, Gauge>,
+    queue_active: Gauge,
+    connections_open: Gauge,
+    spool_bytes: Gauge,
+    commits: CommitMeter,
 }
 
 fn fast() -> Histogram {
@@ -158,14 +186,15 @@ impl Metrics {
             troubles: Counter::default(),
             spool_full: Gauge::default(),
             log_lines_dropped: super::log::dropped(),
-            queue_entries: Gauge::default(),
-            queue_held: Gauge::default(),
-            attempts_open: Gauge::default(),
+            queue_entries: Family::default(),
+            queue_active: Gauge::default(),
             connections_open: Gauge::default(),
             spool_bytes: Gauge::default(),
-            commits: Counter::default(),
-            commit_operations: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
-            commit_seconds: fast(),
+            commits: CommitMeter {
+                commits: Counter::default(),
+                operations: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
+                seconds: fast(),
+            },
         };
         metrics.register();
         metrics
@@ -299,18 +328,13 @@ impl Metrics {
         );
         r.register(
             "queue_entries",
-            "Entries due now or later",
+            "Recipients that wait",
             self.queue_entries.clone(),
         );
         r.register(
-            "queue_entries_held",
-            "Entries that wait for an operator",
-            self.queue_held.clone(),
-        );
-        r.register(
-            "attempts_open",
-            "Attempts under way",
-            self.attempts_open.clone(),
+            "queue_entries_active",
+            "Recipients being worked on",
+            self.queue_active.clone(),
         );
         r.register(
             "connections_open",
@@ -326,23 +350,42 @@ impl Metrics {
         r.register(
             "spool_commits",
             "Commits to the spool",
-            self.commits.clone(),
+            self.commits.commits.clone(),
         );
         r.register(
             "spool_commit_operations",
             "Operations in a commit",
-            self.commit_operations.clone(),
+            self.commits.operations.clone(),
         );
         r.register_with_unit(
             "spool_commit_duration",
             "Time of a commit, sync included",
             seconds(),
-            self.commit_seconds.clone(),
+            self.commits.seconds.clone(),
         );
     }
 
-    /// The OpenMetrics text.
-    pub fn render(&self) -> String {
+    /// For the writer of the spool.
+    pub fn commit_meter(&self) -> CommitMeter {
+        self.commits.clone()
+    }
+
+    /// The OpenMetrics text, with the load of this moment.
+    pub fn render(&self, load: &Load) -> String {
+        let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        for (state, entries) in [
+            ("queued", load.queued),
+            ("deferred", load.deferred),
+            ("held", load.held),
+        ] {
+            let entries = gauge(entries);
+            self.queue_entries
+                .get_or_create(&State { state })
+                .set(entries);
+        }
+        self.queue_active.set(gauge(load.active));
+        self.connections_open.set(gauge(load.connections));
+        self.spool_bytes.set(gauge(load.spool_bytes));
         let mut text = String::with_capacity(16 * 1024);
         if encode(&mut text, &self.registry).is_err() {
             // Writing to a String does not fail; an encoder that does leaves a comment instead of half a page.

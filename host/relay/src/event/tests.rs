@@ -39,7 +39,7 @@ fn what_happens_is_counted_under_names_of_prometheus_conventions() {
         attempt: 1,
         age: Duration::from_secs(1),
     });
-    let text = bus.metrics().render();
+    let text = bus.metrics().render(&metrics::Load::default());
     for line in [
         "baton_smtp_sessions_total{listener=\"mx\"} 1",
         "baton_smtp_sessions_open{listener=\"mx\"} 1",
@@ -69,7 +69,7 @@ fn words_from_outside_are_bounded_as_labels() {
             message: None,
         });
     }
-    let text = bus.metrics().render();
+    let text = bus.metrics().render(&metrics::Load::default());
     assert!(
         text.contains("baton_plugin_events_total{plugin=\"p\",event=\"clicked\"} 1"),
         "{text}"
@@ -177,4 +177,30 @@ fn a_shown_text_is_cut_between_characters() {
     assert!(shown.len() <= trace::SHOWN_BYTES_MAX + "…".len());
     assert!(shown.ends_with('…'));
     assert_eq!(trace::shown("short"), "short");
+}
+
+#[test]
+fn the_load_of_the_moment_is_shown_and_commits_are_counted() {
+    let bus = bus();
+    let meter = bus.metrics().commit_meter();
+    meter.committed(20, Duration::from_millis(2));
+    let load = metrics::Load {
+        queued: 3,
+        held: 1,
+        spool_bytes: 4096,
+        ..metrics::Load::default()
+    };
+    let text = bus.metrics().render(&load);
+    for line in [
+        "baton_queue_entries{state=\"queued\"} 3",
+        "baton_queue_entries{state=\"held\"} 1",
+        "baton_spool_size_bytes 4096",
+        "baton_spool_commits_total 1",
+        "baton_spool_commit_operations_sum 20.0",
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is not in\n{text}"
+        );
+    }
 }

@@ -29,11 +29,14 @@ pub async fn ready(State(parts): State<super::State>) -> Result<&'static str, Pr
 /// OpenMetrics.
 pub async fn metrics(State(parts): State<super::State>) -> impl IntoResponse {
     const KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, KIND)], parts.bus.metrics().render())
+    (
+        [(header::CONTENT_TYPE, KIND)],
+        parts.bus.metrics().render(&(parts.load)()),
+    )
 }
 
 pub async fn status(State(parts): State<super::State>) -> Json<Value> {
-    let counts = parts.store.spool().counts();
+    let load = (parts.load)();
     let listeners: Vec<_> = parts
         .listeners
         .iter()
@@ -47,7 +50,11 @@ pub async fn status(State(parts): State<super::State>) -> Json<Value> {
         "uptime_seconds": clock::now().since(parts.started).as_secs(),
         "trouble": (parts.trouble)(),
         "listeners": listeners,
-        "messages": counts.messages,
-        "entries": counts.entries(),
+        "queued": load.queued,
+        "deferred": load.deferred,
+        "held": load.held,
+        "active": load.active,
+        "connections": load.connections,
+        "spool_bytes": load.spool_bytes,
     }))
 }

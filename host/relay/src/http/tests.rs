@@ -64,6 +64,7 @@ async fn house_with(change: impl FnOnce(&mut config::Http)) -> House {
         store: store.clone(),
         plugins: Arc::new(plugins.await.unwrap().unwrap()),
         submit: taker(submitted.clone()),
+        load: Box::new(Load::default),
         trouble: Box::new(|| None),
         stop: stop.clone(),
     });
@@ -552,7 +553,7 @@ async fn a_plugin_answers_below_its_prefix_and_its_answer_is_kept_apart() {
     let policy = dead.headers()["content-security-policy"].to_str().unwrap();
     assert!(policy.starts_with("sandbox"), "{policy}");
     assert_eq!(get("/p/nobody/x").await.status(), StatusCode::NOT_FOUND);
-    let text = house.bus.metrics().render();
+    let text = house.bus.metrics().render(&Load::default());
     assert!(
         text.contains("baton_plugin_hook_duration_seconds_count{plugin=\"link-tracking\""),
         "{text}"

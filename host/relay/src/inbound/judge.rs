@@ -278,10 +278,6 @@ impl Judge {
         if stored < stored_max {
             return Ok(());
         }
-        self.shared.bus.emit(Event::SpoolFull {
-            bytes: stored,
-            bytes_max: stored_max,
-        });
         Err(Refusal::new(
             452,
             (4, 3, 1),

@@ -1,17 +1,25 @@
 //! The writer thread: gathers what waits, commits it as one transaction, answers everybody.
 
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
 use baton_spool::{Durability, Operation, Spool};
 
 use super::{Job, StoreError};
+use crate::event::metrics::CommitMeter;
 use crate::limits;
 
 /// Runs until every sender is gone and everything they sent is done.
-pub(super) fn run(spool: &Spool, jobs: &Receiver<Job>) {
+pub(super) fn run(spool: &Spool, jobs: &Receiver<Job>, meter: &OnceLock<CommitMeter>) {
     while let Ok(first) = jobs.recv() {
-        commit(spool, gather(first, jobs));
+        let batch = gather(first, jobs);
+        let operations = batch.iter().map(|job| job.operations.len()).sum();
+        let began = Instant::now();
+        commit(spool, batch);
+        if let Some(meter) = meter.get() {
+            meter.committed(operations, began.elapsed());
+        }
     }
 }
 
