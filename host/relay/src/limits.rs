@@ -72,6 +72,8 @@ pub const ROUTERS: usize = 32;
 pub const SCAN_PAGE_ENTRIES: usize = 1_000;
 /// No two looks for what is due come closer than this.
 pub const SCAN_REST: Duration = Duration::from_millis(50);
+/// How long what found no room in memory waits before it is looked for again.
+pub const SCAN_OVERFLOW_REST: Duration = Duration::from_secs(2);
 /// How long nothing is looked for after the spool could not be read.
 pub const SCAN_TROUBLE_REST: Duration = Duration::from_secs(5);
 /// How often everything due is looked at, and the longest wait between two looks.

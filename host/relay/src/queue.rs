@@ -349,15 +349,11 @@ impl Queue {
     /// The outcome of these recipients is durable, or they were given back.
     fn release(&self, message: MessageId, entries: &[JobEntry]) {
         let mut state = self.lock();
-        let was_full = !state.window.has_room();
         for JobEntry { entry, domain } in entries {
             state.window.release(message, entry.id.recipient, domain);
         }
         drop(state);
         self.shared.work.notify_one();
-        if was_full {
-            self.shared.parts.store.missed().tell();
-        }
     }
 
     /// Gives recipients back undone; they are found due in the spool again.

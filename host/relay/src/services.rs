@@ -79,7 +79,7 @@ impl RelayServices {
             sender,
             parameters: Vec::new(),
             recipients: recipients.into_iter().map(Recipient::new).collect(),
-            message,
+            message: baton_message::lines::to_crlf(message),
             source: Source::Plugin,
             door: format!("plugin:{plugin}"),
             account: None,

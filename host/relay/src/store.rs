@@ -10,12 +10,12 @@ mod tests;
 mod writer;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use baton_spool::{
     Answer, Entry, IdSource, Limits, Message, MessageId, NewMessage, OpenReport, Operation,
-    Refusal, Settle, Snapshot, Spool,
+    Outcome, Refusal, Settle, Snapshot, Spool,
 };
 use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
@@ -93,23 +93,58 @@ struct Shared {
     meter: Arc<OnceLock<CommitMeter>>,
 }
 
-/// Tells the queue that it must look into the spool: something due was not handed to it.
-#[derive(Debug, Default)]
+/// Tells the queue that it must look into the spool: something due was not handed to it, or will be due before it looks
+/// again by itself.
+#[derive(Debug)]
 pub struct Missed {
     flag: AtomicBool,
+    /// The earliest due time that was told of since it was asked for; in milliseconds since 1970.
+    expected: AtomicU64,
+    /// When the queue looks again by itself.
+    next_look: AtomicU64,
     notify: Notify,
 }
 
+impl Default for Missed {
+    fn default() -> Missed {
+        Missed {
+            flag: AtomicBool::new(false),
+            expected: AtomicU64::new(u64::MAX),
+            next_look: AtomicU64::new(u64::MAX),
+            notify: Notify::new(),
+        }
+    }
+}
+
 impl Missed {
-    /// Tells it.
+    /// Something is due that the queue does not know.
     pub fn tell(&self) {
         self.flag.store(true, Ordering::Release);
         self.notify.notify_one();
     }
 
-    /// Whether it was told since this was asked last.
+    /// Something will be due at this time.
+    pub fn expect(&self, due_ms: u64) {
+        if due_ms < self.next_look.load(Ordering::Acquire) {
+            self.expected.fetch_min(due_ms, Ordering::AcqRel);
+            self.notify.notify_one();
+        }
+    }
+
+    /// The queue looks again at this time: only what is due before needs to be told of.
+    pub fn looks_again_at(&self, look_ms: u64) {
+        self.next_look.store(look_ms, Ordering::Release);
+    }
+
+    /// Whether something due was told of since this was asked last.
     pub fn take(&self) -> bool {
         self.flag.swap(false, Ordering::AcqRel)
+    }
+
+    /// The earliest time that something was expected for since this was asked last.
+    pub fn take_expected(&self) -> Option<u64> {
+        let expected = self.expected.swap(u64::MAX, Ordering::AcqRel);
+        (expected != u64::MAX).then_some(expected)
     }
 
     /// Waits to be told.
@@ -219,10 +254,21 @@ impl Store {
                 .map(|m| m.raw.iter().map(Bytes::len).sum::<usize>())
                 .sum::<usize>();
         let fresh: Vec<Fresh> = settle.accept.iter().filter_map(|m| self.fresh(m)).collect();
+        let put_off = settle
+            .outcomes
+            .iter()
+            .filter_map(|(_, outcome)| match outcome {
+                Outcome::Deferred { due_ms, .. } => Some(*due_ms),
+                _ => None,
+            });
+        let next_due_ms = put_off.min();
         let operations = vec![Operation::Settle(Box::new(settle))];
         let answers = self.commit_sized(operations, bytes, true).await?;
         if let Some(Err(refusal)) = answers.into_iter().next() {
             return Err(refused(refusal));
+        }
+        if let Some(due_ms) = next_due_ms {
+            self.shared.missed.expect(due_ms);
         }
         self.hand_over(fresh);
         Ok(())

@@ -25,7 +25,9 @@ struct Client {
 impl Client {
     async fn connect(address: SocketAddr) -> Client {
         let stream = TcpStream::connect(address).await.expect("a connection");
-        let mut client = Client { stream: BufReader::new(stream) };
+        let mut client = Client {
+            stream: BufReader::new(stream),
+        };
         assert!(client.reply().await.starts_with("220 "));
         assert!(client.command("EHLO client.test").await.starts_with("250"));
         client
@@ -36,7 +38,10 @@ impl Client {
         loop {
             let mut line = String::new();
             let read = self.stream.read_line(&mut line);
-            let count = tokio::time::timeout(TIME, read).await.expect("in time").expect("a line");
+            let count = tokio::time::timeout(TIME, read)
+                .await
+                .expect("in time")
+                .expect("a line");
             whole.push_str(&line);
             if count == 0 || line.as_bytes().get(3) == Some(&b' ') {
                 return whole;
@@ -45,12 +50,19 @@ impl Client {
     }
 
     async fn command(&mut self, line: &str) -> String {
-        self.stream.write_all(format!("{line}\r\n").as_bytes()).await.expect("written");
+        self.stream
+            .write_all(format!("{line}\r\n").as_bytes())
+            .await
+            .expect("written");
         self.reply().await
     }
 
     async fn send(&mut self, from: &str, to: &[&str], message: &str) -> String {
-        assert!(self.command(&format!("MAIL FROM:<{from}>")).await.starts_with("250"));
+        assert!(
+            self.command(&format!("MAIL FROM:<{from}>"))
+                .await
+                .starts_with("250")
+        );
         for to in to {
             let reply = self.command(&format!("RCPT TO:<{to}>")).await;
             assert!(reply.starts_with("250"), "{reply}");
@@ -104,7 +116,10 @@ async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(tokio::time::Instant::now() < deadline, "{what}: not in time");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "{what}: not in time"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -118,7 +133,10 @@ async fn inbox(relay: &Relay, count: usize) -> Vec<(InboxMessage, String)> {
                 let raw = snapshot.inbox_raw(item.id).expect("read").expect("bytes");
                 String::from_utf8(raw.to_vec()).expect("text")
             };
-            found.into_iter().map(|item| (item.clone(), raw(&item))).collect()
+            found
+                .into_iter()
+                .map(|item| (item.clone(), raw(&item)))
+                .collect()
         })
     })
     .await
@@ -129,14 +147,27 @@ async fn mail_to_the_dev_relay_is_kept_in_the_inbox_below_a_received_field() {
     let home = TempDir::new().expect("a folder");
     let relay = dev(home.path()).await;
     let mut client = Client::connect(address(&relay)).await;
-    let reply = client.send("ann@sender.test", &["bob@dest.test"], MESSAGE).await;
+    let reply = client
+        .send("ann@sender.test", &["bob@dest.test"], MESSAGE)
+        .await;
     assert!(reply.starts_with("250 2.0.0 "), "{reply}");
     let (item, raw) = inbox(&relay, 1).await.remove(0);
     assert_eq!(item.subject.as_deref(), Some("hello"));
-    assert!(raw.starts_with("Received: from client.test ([127.0.0.1])"), "{raw}");
-    assert!(raw.contains("\r\nMessage-ID: <") && raw.contains("\r\nDate: "), "{raw}");
+    assert!(
+        raw.starts_with("Received: from client.test ([127.0.0.1])"),
+        "{raw}"
+    );
+    assert!(
+        raw.contains("\r\nMessage-ID: <") && raw.contains("\r\nDate: "),
+        "{raw}"
+    );
     assert!(raw.ends_with(MESSAGE), "{raw}");
-    let row = relay.store().snapshot().expect("a snapshot").history(item.id).expect("read");
+    let row = relay
+        .store()
+        .snapshot()
+        .expect("a snapshot")
+        .history(item.id)
+        .expect("read");
     let row = row.expect("a row of the history");
     assert_eq!((row.state, row.delivered), (MessageState::Delivered, 1));
     relay.stop().await;
@@ -147,11 +178,19 @@ async fn an_address_that_asks_for_a_refusal_gets_its_sender_a_bounce() {
     let home = TempDir::new().expect("a folder");
     let relay = dev(home.path()).await;
     let mut client = Client::connect(address(&relay)).await;
-    client.send("ann@sender.test", &["550-5.1.1@sim.test"], MESSAGE).await;
+    client
+        .send("ann@sender.test", &["550-5.1.1@sim.test"], MESSAGE)
+        .await;
     let (item, raw) = inbox(&relay, 1).await.remove(0);
     assert!(item.sender.is_null());
-    assert!(raw.contains("Status: 5.1.1") && raw.contains("Action: failed"), "{raw}");
-    assert!(raw.contains("Subject: hello") && !raw.contains(".dot"), "{raw}");
+    assert!(
+        raw.contains("Status: 5.1.1") && raw.contains("Action: failed"),
+        "{raw}"
+    );
+    assert!(
+        raw.contains("Subject: hello") && !raw.contains(".dot"),
+        "{raw}"
+    );
     relay.stop().await;
 }
 
@@ -185,8 +224,13 @@ async fn a_host_that_is_away_gets_its_mail_when_it_is_back_even_after_a_restart(
     drop(sink);
     let relay = serve(home.path(), place, "").await;
     let mut client = Client::connect(address(&relay)).await;
-    client.send("ann@sender.test", &["bob@dest.test"], MESSAGE).await;
-    eventually("a deferral", || (relay.store().spool().counts().deferred == 1).then_some(())).await;
+    client
+        .send("ann@sender.test", &["bob@dest.test"], MESSAGE)
+        .await;
+    eventually("a deferral", || {
+        (relay.store().spool().counts().deferred == 1).then_some(())
+    })
+    .await;
     relay.stop().await;
     let sink = Sink::start_at(place, |_, _| None).await;
     let relay = serve(home.path(), place, "").await;
@@ -224,9 +268,18 @@ async fn many_messages_at_once_all_arrive_once() {
         (relay.store().spool().counts().messages == 0).then_some(())
     })
     .await;
-    let filter = HistoryFilter { state: Some(MessageState::Delivered), ..Default::default() };
+    let filter = HistoryFilter {
+        state: Some(MessageState::Delivered),
+        ..Default::default()
+    };
     let snapshot = relay.store().snapshot().expect("a snapshot");
-    assert_eq!(snapshot.history_list(None, 1000, &filter).expect("a list").len(), 200);
+    assert_eq!(
+        snapshot
+            .history_list(None, 1000, &filter)
+            .expect("a list")
+            .len(),
+        200
+    );
     relay.stop().await;
 }
 
@@ -256,10 +309,15 @@ async fn a_stranger_is_relayed_nowhere() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_relays_in_one_process_do_not_know_of_each_other() {
-    let homes = (TempDir::new().expect("a folder"), TempDir::new().expect("a folder"));
+    let homes = (
+        TempDir::new().expect("a folder"),
+        TempDir::new().expect("a folder"),
+    );
     let (one, other) = (dev(homes.0.path()).await, dev(homes.1.path()).await);
     let mut client = Client::connect(address(&one)).await;
-    client.send("ann@sender.test", &["bob@dest.test"], MESSAGE).await;
+    client
+        .send("ann@sender.test", &["bob@dest.test"], MESSAGE)
+        .await;
     inbox(&one, 1).await;
     let snapshot = other.store().snapshot().expect("a snapshot");
     assert_eq!(snapshot.inbox_len().expect("a number"), 0);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use baton_hooks::{CallRecord, Sitting, Verdict};
+use baton_message::received::Received;
 use baton_message::{EditSet, Message};
 use baton_smtp::{EnhancedStatus, Envelope, Mailbox, Reply};
 use baton_spool::{EntryState, MessageId, NewEntry, NewMessage, Origin, PluginVersion};
@@ -17,7 +18,7 @@ use bytes::Bytes;
 use self::copies::Copy;
 use super::Shared;
 use super::refusal::Refusal;
-use super::stamp::{self, Stamp};
+use super::stamp;
 use crate::clock::{self, Timestamp};
 use crate::config::Mode;
 use crate::event::Source;
@@ -183,33 +184,26 @@ fn new_message(
     plugins: &[PluginVersion],
     trace: Bytes,
 ) -> NewMessage {
-    let header = copy.draft.message().header_section();
-    let only = match copy.recipients.as_slice() {
-        [only] => Some(only.recipient.address.to_string()),
+    let recipient = match copy.recipients.as_slice() {
+        [only] => Some(&only.recipient.address),
         _ => None,
     };
-    let hostname = shared.hostname.as_str();
     let text_id = id.to_string();
-    let mut top = stamp::received(&Stamp {
+    let received_by = Received {
         helo: arrival.origin.helo.as_deref(),
+        peer_ip: arrival.origin.peer,
         peer_name: arrival.origin.peer_name.as_deref(),
-        peer: arrival.origin.peer,
-        hostname,
+        by: shared.hostname.as_str(),
         protocol: arrival.protocol,
         tls: arrival.origin.tls.as_deref(),
         id: &text_id,
-        recipient: only.as_deref(),
+        recipient,
         date,
-    });
-    if arrival.is_submission {
-        top.push_str(&stamp::missing_fields(header, &text_id, hostname, date));
-    }
-    if stamp::needs_separator(header) {
-        top.push_str("\r\n");
-    }
-    let needs_utf8 = arrival.envelope.smtputf8() && !header.is_ascii();
-    let mut body = vec![Bytes::from(top)];
-    body.extend_from_slice(copy.draft.render(&[]).segments());
+    };
+    let fields = stamp::fields(&received_by, &copy.draft, arrival.is_submission);
+    let body = copy.draft.render(&fields).segments().to_vec();
+    let is_ascii = copy.draft.message().header_section().is_ascii();
+    let needs_utf8 = arrival.envelope.smtputf8() && !is_ascii;
     let due = match &copy.held {
         Some(why) => EntryState::Held(why.clone()),
         None => EntryState::Due(received.as_millis()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use baton_hooks::{self as hooks, RecipientVerdict, Sitting, Verdict};
+use baton_message::lines::Shape;
 use baton_smtp::{Envelope, Parameter, Recipient, ReversePath};
 use baton_spool::Origin;
 use bytes::Bytes;
@@ -147,36 +148,9 @@ fn check(shared: &Shared, submission: &Submission) -> Result<(), Refusal> {
             "too many recipients",
         ));
     }
-    if has_bare_line_ends(&submission.message) {
+    if !Shape::of([&submission.message[..]]).is_clean() {
         let text = "Bare CR, bare LF or NUL in the message";
         return Err(Refusal::new(554, (5, 6, 0), text, "bare line ends"));
     }
     Ok(())
-}
-
-/// What SMTP cannot carry.
-fn has_bare_line_ends(message: &[u8]) -> bool {
-    let mut after_cr = false;
-    for &byte in message {
-        if byte == 0 || (after_cr != (byte == b'\n')) {
-            return true;
-        }
-        after_cr = byte == b'\r';
-    }
-    after_cr
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_crlf_ends_a_line() {
-        for good in [&b""[..], b"a\r\n", b"a\r\n\r\nb"] {
-            assert!(!has_bare_line_ends(good), "{good:?}");
-        }
-        for bad in [&b"\n"[..], b"a\nb", b"a\rb", b"a\r", b"a\0b", b"a\r\r\n"] {
-            assert!(has_bare_line_ends(bad), "{bad:?}");
-        }
-    }
 }

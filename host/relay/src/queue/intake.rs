@@ -20,41 +20,54 @@ pub(super) async fn run(queue: Queue, mut handover: Handover) {
         tokio::select! {
             biased;
             () = queue.shared.stop.cancelled() => return,
-            fresh = handover.fresh.recv() => match fresh {
-                Some(fresh) => {
-                    admit_fresh(&queue, fresh);
-                    while let Ok(fresh) = handover.fresh.try_recv() {
-                        admit_fresh(&queue, fresh);
-                    }
+            fresh = handover.fresh.recv() => {
+                let Some(fresh) = fresh else { return };
+                let mut admitted = admit_fresh(&queue, fresh);
+                while let Ok(fresh) = handover.fresh.try_recv() {
+                    admitted &= admit_fresh(&queue, fresh);
                 }
-                None => return,
-            },
+                if !admitted {
+                    scan.start_over();
+                    next_look = next_look.min(Instant::now() + limits::SCAN_OVERFLOW_REST);
+                }
+            }
             () = handover.missed.told() => {
                 if handover.missed.take() {
                     scan.start_over();
                     next_look = next_look.min(Instant::now() + limits::SCAN_REST);
                 }
+                if let Some(due_ms) = handover.missed.take_expected() {
+                    next_look = next_look.min(Instant::now() + until(due_ms));
+                }
             }
-            () = sleep_until(next_look) => next_look = Instant::now() + scan.run(&queue).await,
+            () = sleep_until(next_look) => {
+                // What is put off while the spool is looked at may be due before the next look.
+                handover.missed.looks_again_at(u64::MAX);
+                let rest = scan.run(&queue).await;
+                next_look = Instant::now() + rest;
+                let look_ms = clock::now().plus(rest).as_millis();
+                handover.missed.looks_again_at(look_ms);
+            }
         }
     }
 }
 
-fn admit_fresh(queue: &Queue, fresh: Fresh) {
+fn until(due_ms: u64) -> Duration {
+    let wait = Duration::from_millis(due_ms.saturating_sub(clock::now().as_millis()));
+    wait.max(limits::SCAN_REST)
+}
+
+/// False if there was no room for it.
+fn admit_fresh(queue: &Queue, fresh: Fresh) -> bool {
     let message = fresh.message.id;
-    let recipients = fresh
-        .entries
-        .iter()
-        .map(|entry| (entry.id.recipient, domain_of(entry)))
-        .collect();
+    let recipient = |entry: &Entry| (entry.id.recipient, domain_of(entry));
+    let recipients = fresh.entries.iter().map(recipient).collect();
     let admitted = queue
         .lock()
         .window
         .admit(message, Some(Arc::new(fresh)), recipients);
     queue.shared.work.notify_one();
-    if !admitted {
-        queue.shared.parts.store.missed().tell();
-    }
+    admitted
 }
 
 pub(super) fn domain_of(entry: &Entry) -> Arc<str> {
@@ -68,6 +81,8 @@ struct Scan {
     cursor: Option<Due>,
     /// The last walk from the beginning. What slips behind the cursor is found by the next one.
     began: Option<Instant>,
+    /// Something due found no room in the window.
+    overflowed: bool,
 }
 
 impl Scan {
@@ -88,7 +103,8 @@ impl Scan {
         }
         loop {
             if !queue.lock().window.has_room() {
-                return limits::SCAN_WHOLE_EVERY;
+                self.cursor = None;
+                return limits::SCAN_OVERFLOW_REST;
             }
             let now = clock::now().as_millis();
             let after = self.cursor;
@@ -113,10 +129,13 @@ impl Scan {
             self.take_in(queue, due).await;
             self.cursor = last.or(self.cursor);
             if whole {
-                let wait = next.map_or(limits::SCAN_WHOLE_EVERY, |next| {
-                    Duration::from_millis(next.due_ms.saturating_sub(clock::now().as_millis()))
-                });
-                return wait.clamp(limits::SCAN_REST, limits::SCAN_WHOLE_EVERY);
+                // One domain may be full while others are not: the walk goes on to its end, and begins anew later.
+                if std::mem::take(&mut self.overflowed) {
+                    self.cursor = None;
+                    return limits::SCAN_OVERFLOW_REST;
+                }
+                let wait = next.map_or(limits::SCAN_WHOLE_EVERY, |next| until(next.due_ms));
+                return wait.min(limits::SCAN_WHOLE_EVERY);
             }
         }
     }
@@ -141,8 +160,7 @@ impl Scan {
         };
         for (message, recipients) in found.groups {
             if !queue.lock().window.admit(message, None, recipients) {
-                // There is room again when some are released, which tells of it.
-                self.began = None;
+                self.overflowed = true;
             }
         }
         queue.shared.work.notify_one();

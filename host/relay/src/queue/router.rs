@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use baton_hooks::{Attempt, Hook, RemoteReply, Route, RouteVerdict, Sitting, Stage};
 use baton_smtp::EnhancedStatus;
-use baton_spool::{Entry, EntryId, EntryState, Message, MessageId};
+use baton_spool::{Entry, EntryId, EntryState, Message, MessageId, Snapshot};
 
 use super::plan::{self, Plan};
 use super::window::Group;
 use super::{Job, JobEntry, Parcel, Payload, Queue, conclude, intake};
 use crate::clock;
+use crate::config::Mode;
 use crate::event::Event;
 use crate::limits;
 use crate::meta::Notes;
-use crate::outbound::Reported;
+use crate::outbound::{Reported, simulate};
 use crate::store::StoreError;
 
 /// Routes what the window hands out until the queue stops.
@@ -50,12 +51,17 @@ async fn route(queue: &Queue, group: Group<MessageId, Payload>) {
         .exports_any(&asks)
         .then(|| sitting_for(&message, generation.clone()));
     let mut routed: Vec<(Plan, Vec<JobEntry>)> = Vec::new();
-    for one in entries {
-        let notes = Notes::decode(&one.entry.notes);
-        if let Some(reported) = stopped(queue, &message, &one.entry, &notes) {
-            conclude::refused(queue, &message, body.clone(), one, reported).await;
-            continue;
+    let mut going = Vec::with_capacity(entries.len());
+    for (one, stopped) in with_stops(queue, &message, entries) {
+        match stopped {
+            Some(reported) => {
+                conclude::refused(queue, &message, body.clone(), one, reported).await;
+            }
+            None => going.push(one),
         }
+    }
+    for one in going {
+        let notes = Notes::decode(&one.entry.notes);
         let route = match &mut sitting {
             Some(sitting) if generation.exports(Hook::Route) => {
                 match sitting.on_route(&attempt_of(&message, &one.entry)).await {
@@ -144,23 +150,46 @@ pub(super) fn attempt_of(message: &Message, entry: &Entry) -> Attempt {
     }
 }
 
-/// Why there will be no attempt at all, if so: a plugin refused this copy, or the address is suppressed.
-fn stopped(queue: &Queue, message: &Message, entry: &Entry, notes: &Notes) -> Option<Reported> {
-    if let Some(reply) = &notes.refused {
+/// Why there will be no attempt at all for some: a plugin refused this copy, or the address is suppressed.
+fn with_stops(
+    queue: &Queue,
+    message: &Message,
+    entries: Vec<JobEntry>,
+) -> Vec<(JobEntry, Option<Reported>)> {
+    // Without a look at the list nobody is on it: mail that waits is worse than mail to somebody who does not want it.
+    let snapshot = queue.shared.parts.store.snapshot().ok();
+    let look = |one: JobEntry| {
+        let stopped = stopped(queue, message, &one.entry, snapshot.as_ref());
+        (one, stopped)
+    };
+    entries.into_iter().map(look).collect()
+}
+
+fn stopped(
+    queue: &Queue,
+    message: &Message,
+    entry: &Entry,
+    snapshot: Option<&Snapshot>,
+) -> Option<Reported> {
+    if let Some(reply) = Notes::decode(&entry.notes).refused {
         return Some(Reported {
             stage: Stage::Data,
-            reply: RemoteReply::from(reply),
+            reply: RemoteReply::from(&reply),
         });
     }
+    let address = &entry.recipient.address;
+    // Who tries out in the dev mode what a reply leads to does so more than once.
+    let is_dev = queue.shared.parts.config.mode == Mode::Dev;
+    if is_dev && simulate::reply_for(address).is_some() {
+        return None;
+    }
     let account = message.origin.account.as_deref();
-    let now = clock::now().as_millis();
-    let snapshot = queue.shared.parts.store.snapshot().ok()?;
-    let row = snapshot
-        .suppressed(account, &entry.recipient.address, now)
+    let row = snapshot?
+        .suppressed(account, address, clock::now().as_millis())
         .ok()??;
     queue.shared.parts.bus.emit(Event::Suppressed {
         message: message.id.to_string(),
-        recipient: entry.recipient.address.to_string(),
+        recipient: address.to_string(),
         why: row.reason.clone(),
     });
     let text = format!("the address is on the suppression list: {}", row.reason);
@@ -191,20 +220,21 @@ async fn load(queue: &Queue, group: Group<MessageId, Payload>) -> Option<Parcel>
         recipients,
     } = group;
     if let Some(fresh) = payload {
-        let mut entries = Vec::with_capacity(recipients.len());
-        for (number, domain) in recipients {
+        let of = |(number, domain)| {
             let entry = fresh
                 .entries
                 .iter()
                 .find(|entry| entry.id.recipient == number)?;
-            entries.push(JobEntry {
+            Some(JobEntry {
                 entry: entry.clone(),
                 domain,
-            });
-        }
+            })
+        };
+        let entries = recipients.into_iter().filter_map(of).collect();
+        let (message, body) = (fresh.message.clone(), fresh.body.clone());
         return Some(Parcel {
-            message: fresh.message.clone(),
-            body: fresh.body.clone(),
+            message,
+            body,
             entries,
         });
     }

@@ -64,7 +64,11 @@ impl Sink {
                 });
             }
         });
-        Sink { address, shared, _task: task }
+        Sink {
+            address,
+            shared,
+            _task: task,
+        }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -84,7 +88,9 @@ impl Sink {
             }
         };
         let patience = Duration::from_secs(60);
-        tokio::time::timeout(patience, enough).await.expect("messages in time")
+        tokio::time::timeout(patience, enough)
+            .await
+            .expect("messages in time")
     }
 }
 
@@ -108,7 +114,11 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) -> Option<()> {
                 stream.write_all(b"354 go\r\n").await.ok()?;
                 let text = data(&mut stream).await?;
                 let recipients = std::mem::take(&mut recipients);
-                shared.got.lock().expect("no panic").push(Got { recipients, text });
+                shared
+                    .got
+                    .lock()
+                    .expect("no panic")
+                    .push(Got { recipients, text });
                 shared.more.notify_waiters();
                 "250 2.0.0 taken".to_owned()
             }
@@ -122,7 +132,10 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) -> Option<()> {
         if line.starts_with("MAIL") {
             recipients.clear();
         }
-        stream.write_all(format!("{reply}\r\n").as_bytes()).await.ok()?;
+        stream
+            .write_all(format!("{reply}\r\n").as_bytes())
+            .await
+            .ok()?;
         if line == "QUIT" {
             return None;
         }
