@@ -11,8 +11,6 @@ mod judge;
 pub mod refusal;
 mod stamp;
 pub mod submit;
-#[cfg(test)]
-mod tests;
 
 use std::io::Write;
 use std::net::SocketAddr;

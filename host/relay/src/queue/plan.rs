@@ -208,3 +208,6 @@ fn of_config(tls: config::TlsDemand) -> TlsDemand {
         config::TlsDemand::Verify => TlsDemand::Verify,
     }
 }
+
+#[cfg(test)]
+mod tests;
