@@ -90,7 +90,7 @@ async fn serve(home: &Path, sink: SocketAddr, more: &str) -> Relay {
         address = "127.0.0.1:0"
         [delivery]
         route = "smarthost:sink"
-        retry = ["100ms"]
+        retry = ["1s"]
         {more}
         [[smarthost]]
         name = "sink"

@@ -48,8 +48,8 @@ pub enum Next {
 
 /// Decides what follows the failed attempt number `tries` (1 for the first) of a recipient accepted `age` ago.
 ///
-/// `advised` is a wait that the remote host or a plugin asked for: it replaces the schedule's own and is not jittered
-/// downwards. `chance` is uniform in `0.0..1.0`. The last try falls on the end of the lifetime and not before it.
+/// `advised` is a wait that the remote host or a plugin asked for: it replaces the schedule's own, up to the longest of the
+/// schedule, and is not jittered downwards. `chance` is uniform in `0.0..1.0`. The last try falls on the end of the lifetime and not before it.
 pub fn after_failure(
     policy: &RetryPolicy,
     tries: u32,
@@ -62,7 +62,9 @@ pub fn after_failure(
     }
     let chance = chance.clamp(0.0, 1.0);
     let wait = match advised {
-        Some(wait) => wait.mul_f64(1.0 + policy.jitter.clamp(0.0, 1.0) * chance),
+        Some(wait) => wait
+            .min(longest_wait(policy))
+            .mul_f64(1.0 + policy.jitter.clamp(0.0, 1.0) * chance),
         None => plain_wait(policy, tries)
             .mul_f64(1.0 + policy.jitter.clamp(0.0, 1.0) * (2.0 * chance - 1.0)),
     };
@@ -79,6 +81,16 @@ const WAIT_MIN: Duration = Duration::from_millis(100);
 
 /// For a policy without a wait, which the configuration does not allow.
 const WAIT_WITHOUT_POLICY: Duration = Duration::from_secs(600);
+
+/// What the operator lets mail wait at most between two attempts, whoever asks for more.
+fn longest_wait(policy: &RetryPolicy) -> Duration {
+    policy
+        .waits
+        .iter()
+        .copied()
+        .max()
+        .unwrap_or(WAIT_WITHOUT_POLICY)
+}
 
 fn plain_wait(policy: &RetryPolicy, tries: u32) -> Duration {
     let nth = tries.saturating_sub(1) as usize;
@@ -145,6 +157,12 @@ mod tests {
             };
             assert!(wait >= secs(300) && wait <= secs(450), "{wait:?}");
         }
+    }
+
+    #[test]
+    fn nobody_asks_for_more_than_the_operators_longest_wait() {
+        let wait = after_failure(&policy(), 1, secs(1), Some(secs(86_400)), 0.0);
+        assert_eq!(wait, Next::Retry(secs(600)));
     }
 
     #[test]
