@@ -1,5 +1,6 @@
 //! One instance of one plugin, and one call in it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,8 @@ use crate::question::{Answer, Question};
 /// part of the first call: its start may loop or trap like any other code of a plugin.
 pub(crate) struct Instance {
     store: Store<Guest>,
-    bound: Option<Bound>,
+    /// Boxed, since an instance moves from its slot into the call and back.
+    bound: Option<Box<Bound>>,
     calls: u32,
 }
 
@@ -87,7 +89,11 @@ impl Instance {
         };
         instance.store.data_mut().begin(question.hook(), desk);
         instance.store.set_epoch_deadline(1);
-        let said = timeout(wall, instance.run(question)).await;
+        let said = {
+            // Pinned here: what is awaited is large, and would be moved twice.
+            let run = pin!(instance.run(question));
+            timeout(wall, run).await
+        };
         let answer = instance.read(said);
         running.finish(answer)
     }
@@ -100,7 +106,7 @@ impl Instance {
             Some(bound) => bound,
             none => {
                 let instance = plugin.loaded.pre.instantiate_async(&mut self.store).await?;
-                none.insert(plugin.loaded.contract.bind(instance))
+                none.insert(Box::new(plugin.loaded.contract.bind(instance)))
             }
         };
         plugin
