@@ -104,7 +104,7 @@ fn list(api: &Api, as_json: bool) -> Result<(), Failure> {
             text("name"),
             text("state"),
             hooks.join(" "),
-            text("problem")
+            text("reason")
         );
         print(line.trim_end());
     }

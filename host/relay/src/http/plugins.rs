@@ -15,8 +15,9 @@ pub struct Plugin {
     state: &'static str,
     /// "bundled", or the file.
     source: String,
-    /// Why it, or its newest file, does not serve.
-    problem: Option<String>,
+    /// Why it, or its newest file, does not serve; absent where all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     bytes: u64,
     calls: u64,
     faults: u64,
@@ -36,7 +37,7 @@ impl From<&PluginInfo> for Plugin {
             hooks: info.hooks.iter().map(|hook| hook.name()).collect(),
             state: info.state.name(),
             source: info.source.to_string(),
-            problem: info.problem.clone().or(refused),
+            reason: info.problem.clone().or(refused),
             bytes: info.bytes,
             calls: info.calls,
             faults: info.faults,

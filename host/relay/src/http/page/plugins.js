@@ -14,7 +14,7 @@ function card(plugin) {
   const slow = plugin.p99_microseconds;
   return h("article", { class: "card" },
     h("header", null, h("h2", null, plugin.name), badge(plugin.state)),
-    plugin.problem && h("p", { class: "problem" }, plugin.problem),
+    plugin.reason && h("p", { class: "problem" }, plugin.reason),
     h("div", { class: "hooks" }, plugin.hooks.map((name) => h("span", { class: "badge" }, name))),
     facts([
       ["Source", plugin.source],
