@@ -113,6 +113,8 @@ impl Job {
         if job.utf8 && !offered.smtputf8 {
             job.decide_all(Stage::MailFrom, Fault::Utf8NotOffered);
         }
+        // Before the octets: an address in UTF-8 stands in the trace fields too, and is the reason for them.
+        job.decide_recipients(offered.smtputf8);
         if offered
             .message_bytes_max
             .is_some_and(|most| job.size as u64 > most)
@@ -122,7 +124,6 @@ impl Job {
         if job.eight_bit && !offered.eight_bit_mime {
             job.decide_all(Stage::MailFrom, Fault::EightBitNotOffered);
         }
-        job.decide_recipients(offered.smtputf8);
         job.prepare_text(message);
         if job.outcomes.iter().all(Option::is_some) {
             job.next = Next::Nothing;
