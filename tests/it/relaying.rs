@@ -80,7 +80,7 @@ async fn a_stranger_may_not_relay_in_any_disguise() {
 async fn listed_relay_domains_are_taken_from_anybody() {
     let (world, mx) = world().await;
     let relay = world
-        .relay_with(NOBODY, "[relay]\nrelay-domains = [\"dest.test\"]\n")
+        .relay_with(NOBODY, "[relay]\ndomains = [\"dest.test\"]\n")
         .await;
     assert_eq!(rcpt(&relay, "b@dest.test").await, 250);
     assert_eq!(rcpt(&relay, "b@other.test").await / 100, 5);

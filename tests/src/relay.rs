@@ -218,14 +218,6 @@ impl Relay {
         }
     }
 
-    /// How many messages are in the inbox.
-    pub async fn inbox_count(&self) -> usize {
-        match self.api("/api/v1/inbox?limit=100000").await {
-            Value::Array(items) => items.len(),
-            other => panic!("the inbox is not a list: {other}"),
-        }
-    }
-
     pub async fn inbox_raw(&self, id: &str) -> Vec<u8> {
         let path = format!("/api/v1/inbox/{id}/raw");
         let response = http::get(self.http, &path).await.expect("the API answers");
