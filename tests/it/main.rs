@@ -1,1 +1,11 @@
 //! The end-to-end suite: one file per behaviour, one binary, so that it links once.
+
+mod clients;
+mod crash;
+mod deliver;
+mod dev;
+mod hostile;
+mod plugins;
+mod receive;
+mod relaying;
+mod world;

@@ -139,7 +139,9 @@ async fn fifty_swaps_under_load_lose_double_and_defer_nothing() {
     let world = World::new().await;
     world.domain("dest.test", &[1]);
     let mx = world.exchanger(1, Script::default()).await;
-    let relay = world.relay_with("", "[plugins]\ndir = \"{plugins}\"\n").await;
+    let relay = world
+        .relay_with("", "[plugins]\ndir = \"{plugins}\"\n")
+        .await;
     drop_in(&relay.plugins(), "stamp", guest("stamp_one"));
     let mut digest = wait_until_active(&relay, "stamp").await;
 
@@ -154,8 +156,10 @@ async fn fifty_swaps_under_load_lose_double_and_defer_nothing() {
                 for _ in 0..5 {
                     let subject = format!("{session}-{}", sent.len());
                     let message = format!("Subject: {subject}\r\n\r\nx\r\n");
-                    let reply =
-                        client.deliver("a@s.test", &["b@dest.test"], message).await.unwrap();
+                    let reply = client
+                        .deliver("a@s.test", &["b@dest.test"], message)
+                        .await
+                        .unwrap();
                     assert_eq!(reply.code, 250, "{reply:?}");
                     sent.insert(subject);
                 }
@@ -165,7 +169,11 @@ async fn fifty_swaps_under_load_lose_double_and_defer_nothing() {
         });
     }
     for swap in 0..SWAPS {
-        let next = if swap % 2 == 0 { "stamp_two" } else { "stamp_one" };
+        let next = if swap % 2 == 0 {
+            "stamp_two"
+        } else {
+            "stamp_one"
+        };
         drop_in(&relay.plugins(), "stamp", guest(next));
         digest = wait_for_digest(&relay, "stamp", &digest).await;
     }
@@ -175,13 +183,20 @@ async fn fifty_swaps_under_load_lose_double_and_defer_nothing() {
     let received = mx.wait_for(sent.len()).await;
     let subjects: BTreeSet<String> = received
         .iter()
-        .filter_map(|r| Some(r.text().lines().find(|l| l.starts_with("Subject: "))?[9..].to_owned()))
+        .filter_map(|r| {
+            Some(r.text().lines().find(|l| l.starts_with("Subject: "))?[9..].to_owned())
+        })
         .collect();
     assert_eq!(subjects, sent, "nothing is lost");
     assert_eq!(received.len(), sent.len(), "nothing is doubled");
     for message in &received {
         let stamps = message.text().matches("X-Stamp: ").count();
-        assert_eq!(stamps, 1, "each message met exactly one version: {}", message.text());
+        assert_eq!(
+            stamps,
+            1,
+            "each message met exactly one version: {}",
+            message.text()
+        );
     }
     assert!(received.iter().any(|m| m.text().contains("X-Stamp: one")));
     assert!(received.iter().any(|m| m.text().contains("X-Stamp: two")));

@@ -300,7 +300,11 @@ impl Queue {
     }
 
     /// Starts a worker for a site if it wants one and there is room for one more connection.
+    /// None once the queue stops: what waits stays in the spool, and workers that leave must not call each other back.
     fn start_workers(&self, state: &mut State, key: &Arc<SiteKey>) {
+        if self.shared.stop.is_cancelled() {
+            return;
+        }
         let Some(site) = state.sites.get_mut(key) else {
             return;
         };

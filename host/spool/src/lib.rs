@@ -35,7 +35,7 @@
 //! 10 KiB a second, at 32 to 45 microseconds of processor to accept one and 38 to 60 to accept and settle it. A commit for
 //! one message alone takes half a millisecond of processor besides the wait for the sync, so whoever commits should gather
 //! what waits. Opening takes 1.5 microseconds of processor per message after a close, and after a crash also a read of the
-//! whole file. `examples/bench.rs` measures all of it.
+//! whole file. `examples/commits.rs` measures all of it.
 //!
 //! redb is used here and nowhere else. Time and chance are arguments.
 

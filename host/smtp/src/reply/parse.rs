@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::{EnhancedStatus, Reply};
 use crate::limits::{REPLY_LINE_READ_BYTES_MAX, REPLY_LINES_READ_MAX, REPLY_READ_BYTES_MAX};
@@ -70,6 +70,9 @@ impl Parser {
                 continue;
             }
             let line = std::mem::take(&mut self.line);
+            if hides_a_reply(&line) {
+                return Err(ReplyError::Garbage);
+            }
             if let Some(reply) = self.take_line(&line[..line.len() - 2])? {
                 return Ok(Some(reply));
             }
@@ -142,4 +145,21 @@ fn split_line(line: &[u8]) -> Result<(u16, bool, &[u8]), ReplyError> {
         Some((b'-', text)) => Ok((code, false, text)),
         Some(_) => Err(ReplyError::Garbage),
     }
+}
+
+/// Whether what follows a bare LF is a reply of its own: read as one line, the answer to the next command would be lost,
+/// and every answer after it taken for the wrong command's.
+fn hides_a_reply(line: &[u8]) -> bool {
+    memchr_iter(b'\n', line).any(|at| {
+        matches!(
+            line[at + 1..],
+            [
+                b'2'..=b'5',
+                b'0'..=b'9',
+                b'0'..=b'9',
+                b' ' | b'-' | b'\r',
+                ..
+            ]
+        )
+    })
 }

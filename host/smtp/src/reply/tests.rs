@@ -155,9 +155,9 @@ fn what_is_no_reply_is_refused() {
 
 #[test]
 fn only_crlf_ends_a_reply() {
-    let replies = read(b"550 no\n250 ok\r\n", 100).expect("replies");
+    let replies = read(b"550 no\nnot ever\r\n", 100).expect("replies");
     assert_eq!(replies.len(), 1);
-    assert_eq!((replies[0].code(), replies[0].text()), (550, "no 250 ok"));
+    assert_eq!((replies[0].code(), replies[0].text()), (550, "no not ever"));
 }
 
 #[test]
@@ -214,5 +214,18 @@ proptest! {
         piece_bytes in 1_usize..10,
     ) {
         prop_assert_eq!(read(&stream, piece_bytes), read(&stream, 1000));
+    }
+}
+
+#[test]
+fn a_reply_hidden_behind_a_bare_lf_is_garbage_however_it_is_cut() {
+    let input: &[u8] = b"250 ok\n503 5.5.1 MAIL first\r\n";
+    for cut in 0..input.len() {
+        let mut parser = Parser::default();
+        let (mut first, mut second) = input.split_at(cut);
+        let met = parser
+            .parse(&mut first)
+            .and_then(|_| parser.parse(&mut second));
+        assert_eq!(met, Err(ReplyError::Garbage), "cut at {cut}");
     }
 }

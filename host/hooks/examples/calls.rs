@@ -1,7 +1,7 @@
 //! What a hook costs: thread time of a fresh instance and of a live one.
 //!
 //! `cargo build --release --examples --target wasm32-wasip2 --target-dir target/guest --manifest-path host/hooks/tests/guest/Cargo.toml`,
-//! then `cargo run --release -p baton-hooks --example bench -- target/guest/wasm32-wasip2/release/examples/brief.wasm`.
+//! then `cargo run --release -p baton-hooks --example calls -- target/guest/wasm32-wasip2/release/examples/brief.wasm`.
 //! Numbers are microseconds of processor time: the lowest batch and the median of the batches.
 
 use std::sync::Arc;

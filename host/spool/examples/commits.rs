@@ -1,6 +1,6 @@
 //! How many messages a second, and how much processor time each.
 //!
-//!     cargo run --release -p baton-spool --example bench -- DIR [WRITERS [SECONDS [BYTES [BACKLOG [CACHE_MIB]]]]]
+//!     cargo run --release -p baton-spool --example commits -- DIR [WRITERS [SECONDS [BYTES [BACKLOG [CACHE_MIB]]]]]
 //!
 //! One committer does what the relay's writer thread does with so many sessions waiting: each commit accepts one message
 //! of each and settles those of the commit before. With a BACKLOG, so many deferred messages are there first. Prints the
