@@ -100,7 +100,7 @@ impl Guest {
     }
 
     /// Called when the epoch moves while the guest runs: the thread goes to others, and the guest's time gets shorter.
-    pub fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
+    pub(crate) fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
         self.call.ticks = self.call.ticks.saturating_sub(1);
         if self.call.ticks == 0 {
             return Err(Fault::Cpu.into());
