@@ -1,6 +1,7 @@
 //! The end-to-end suite: one file per behaviour, one binary, so that it links once.
 
 mod clients;
+mod command_line;
 mod crash;
 mod deliver;
 mod dev;
