@@ -54,6 +54,7 @@ pub(super) async fn run(
         ending: Closed::Peer,
     };
     connection.serve().await;
+    connection.judge.abandon();
     let Connection {
         mut stream,
         judge,

@@ -83,7 +83,7 @@ impl Judge {
 
     /// The session is encrypted from here on, and has forgotten what it learned before.
     pub fn encrypted(&mut self, description: &str) {
-        self.transaction = None;
+        self.abandon();
         let facts = hooks::Session {
             tls: Some(description.into()),
             ..(*self.facts).clone()
@@ -93,6 +93,13 @@ impl Judge {
             account: None,
             ..facts
         });
+    }
+
+    /// The transaction under way comes to nothing: what plugins did for it is told of all the same.
+    pub fn abandon(&mut self) {
+        if let Some(transaction) = self.transaction.take() {
+            self.tell(&transaction.records, None);
+        }
     }
 
     /// Decides one question.
@@ -224,7 +231,7 @@ impl Judge {
     }
 
     async fn mail(&mut self, session: &Session, sender: &ReversePath) -> Result<Answer, Refusal> {
-        self.transaction = None;
+        self.abandon();
         self.check_sender(sender)?;
         self.check_room()?;
         let mut sitting = self.sitting.transaction();

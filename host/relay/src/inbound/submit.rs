@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use baton_hooks::{self as hooks, RecipientVerdict, Sitting, Verdict};
+use baton_hooks::{self as hooks, CallRecord, RecipientVerdict, Sitting, Verdict};
 use baton_message::lines::Shape;
 use baton_smtp::{Envelope, Parameter, Recipient, ReversePath};
 use baton_spool::Origin;
@@ -13,7 +13,8 @@ use bytes::Bytes;
 use super::Shared;
 use super::accept::{self, Arrival, Taken};
 use super::refusal::Refusal;
-use crate::event::Source;
+use crate::event::{Event, Source, Stage};
+use crate::history;
 
 /// A message with its envelope.
 #[derive(Clone, Debug)]
@@ -45,43 +46,23 @@ pub async fn submit(shared: &Shared, submission: Submission) -> Result<Taken, Re
     };
     let whole = Sitting::session(shared.plugins.generation(), Arc::new(facts));
     let mut sitting = whole.transaction();
-    let mut envelope = Envelope {
+    let mut records = Vec::new();
+    let envelope = Envelope {
         sender: submission.sender,
         parameters: submission.parameters,
         recipients: Vec::new(),
     };
-    let mut records = Vec::new();
-    let mut discarded_by = None;
-    let verdict = sitting.on_mail(&envelope).await;
-    records.append(&mut sitting.take_records());
-    let plugin = |records: &[hooks::CallRecord]| records.last().map(|r| r.plugin.to_string());
-    if let Some(refusal) = Refusal::of_verdict(&verdict, plugin(&records)) {
-        return Err(refusal);
-    }
-    if verdict == Verdict::Discard {
-        discarded_by = plugin(&records).or(Some(String::new()));
-    }
-    for recipient in submission.recipients {
-        let verdict = sitting.on_rcpt(&envelope, &recipient).await;
-        records.append(&mut sitting.take_records());
-        match verdict {
-            RecipientVerdict::Rewrite(to) => {
-                envelope
-                    .recipients
-                    .extend(to.into_iter().map(|address| Recipient {
-                        address,
-                        parameters: recipient.parameters.clone(),
-                    }))
-            }
-            RecipientVerdict::Decide(Verdict::Discard) => {}
-            RecipientVerdict::Decide(verdict) => {
-                match Refusal::of_verdict(&verdict, plugin(&records)) {
-                    Some(refusal) => return Err(refusal),
-                    None => envelope.recipients.push(recipient),
-                }
-            }
+    let asked = ask(&mut sitting, &mut records, envelope, submission.recipients).await;
+    let Asked {
+        envelope,
+        discarded_by,
+    } = match asked {
+        Ok(asked) => asked,
+        Err(refusal) => {
+            tell_refused(shared, submission.source, &records, &refusal);
+            return Err(refusal);
         }
-    }
+    };
     let arrival = Arrival {
         id: shared.store.new_id(),
         envelope,
@@ -107,6 +88,70 @@ pub async fn submit(shared: &Shared, submission: Submission) -> Result<Taken, Re
         began,
     };
     accept::take(shared, &mut sitting, arrival).await
+}
+
+/// What the plugins make of an envelope.
+struct Asked {
+    envelope: Envelope,
+    discarded_by: Option<String>,
+}
+
+/// `on-mail`, and `on-rcpt` for each recipient.
+async fn ask(
+    sitting: &mut Sitting,
+    records: &mut Vec<CallRecord>,
+    mut envelope: Envelope,
+    recipients: Vec<Recipient>,
+) -> Result<Asked, Refusal> {
+    let last = |records: &[CallRecord]| records.last().map(|record| record.plugin.to_string());
+    let verdict = sitting.on_mail(&envelope).await;
+    records.append(&mut sitting.take_records());
+    if let Some(refusal) = Refusal::of_verdict(&verdict, last(records)) {
+        return Err(refusal);
+    }
+    let discarded = verdict == Verdict::Discard;
+    let discarded_by = discarded.then(|| last(records).unwrap_or_default());
+    for recipient in recipients {
+        let verdict = sitting.on_rcpt(&envelope, &recipient).await;
+        records.append(&mut sitting.take_records());
+        match verdict {
+            RecipientVerdict::Rewrite(to) => {
+                let parameters = &recipient.parameters;
+                let others = to.into_iter();
+                envelope.recipients.extend(others.map(|address| Recipient {
+                    address,
+                    parameters: parameters.clone(),
+                }));
+            }
+            RecipientVerdict::Decide(Verdict::Discard) => {}
+            RecipientVerdict::Decide(verdict) => {
+                match Refusal::of_verdict(&verdict, last(records)) {
+                    Some(refusal) => return Err(refusal),
+                    None => envelope.recipients.push(recipient),
+                }
+            }
+        }
+    }
+    Ok(Asked {
+        envelope,
+        discarded_by,
+    })
+}
+
+fn tell_refused(shared: &Shared, source: Source, records: &[CallRecord], refusal: &Refusal) {
+    for record in records {
+        history::tell(&shared.bus, record, None, None);
+    }
+    shared.bus.emit(Event::Refused {
+        session: None,
+        source,
+        stage: Stage::Mail,
+        sender: None,
+        recipient: None,
+        reply: refusal.reply.to_string(),
+        cause: refusal.cause.clone(),
+        plugin: refusal.plugin.clone(),
+    });
 }
 
 fn check(shared: &Shared, submission: &Submission) -> Result<(), Refusal> {
