@@ -12,8 +12,10 @@ use crate::limits;
 
 /// Runs until every sender is gone and everything they sent is done.
 pub(super) fn run(spool: &Spool, jobs: &Receiver<Job>, meter: &OnceLock<CommitMeter>) {
+    let mut before = 0;
     while let Ok(first) = jobs.recv() {
-        let batch = gather(first, jobs);
+        let batch = gather(first, jobs, before);
+        before = batch.len();
         let operations = batch.iter().map(|job| job.operations.len()).sum();
         let began = Instant::now();
         commit(spool, batch);
@@ -23,26 +25,56 @@ pub(super) fn run(spool: &Spool, jobs: &Receiver<Job>, meter: &OnceLock<CommitMe
     }
 }
 
-/// All that waits, up to the limits of a batch. Jobs that are patient let others join for a moment.
-fn gather(first: Job, jobs: &Receiver<Job>) -> Vec<Job> {
+/// All that waits, up to the limits of a batch. Jobs that are patient let others join for a moment. So does everybody
+/// while many are about: those who were answered a moment ago are about to ask for more, and a sync for one of them alone
+/// would keep all others waiting longer than the moment does.
+fn gather(first: Job, jobs: &Receiver<Job>, before: usize) -> Vec<Job> {
     let deadline = Instant::now() + limits::COMMIT_GATHER;
-    let mut bytes = first.bytes;
-    let mut patient = first.patient;
-    let mut batch = vec![first];
-    while batch.len() < limits::BATCH_JOBS_MAX && bytes < limits::BATCH_BYTES_MAX {
-        let next = match jobs.try_recv() {
-            Ok(job) => job,
-            Err(_) if patient => match jobs.recv_timeout(deadline - Instant::now().min(deadline)) {
-                Ok(job) => job,
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-            },
-            Err(_) => break,
-        };
-        bytes += next.bytes;
-        patient &= next.patient;
-        batch.push(next);
+    let mut batch = Batch {
+        bytes: first.bytes,
+        patient: first.patient,
+        jobs: vec![first],
+    };
+    batch.take_what_waits(jobs);
+    if before >= limits::COMMIT_LINGER_JOBS_MIN && batch.jobs.len() < before {
+        std::thread::sleep(limits::COMMIT_LINGER);
+        batch.take_what_waits(jobs);
     }
-    batch
+    while batch.patient && batch.has_room() {
+        match jobs.recv_timeout(deadline - Instant::now().min(deadline)) {
+            Ok(job) => batch.push(job),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+        }
+        batch.take_what_waits(jobs);
+    }
+    batch.jobs
+}
+
+struct Batch {
+    jobs: Vec<Job>,
+    bytes: usize,
+    /// Nobody in it is in a hurry.
+    patient: bool,
+}
+
+impl Batch {
+    fn has_room(&self) -> bool {
+        self.jobs.len() < limits::BATCH_JOBS_MAX && self.bytes < limits::BATCH_BYTES_MAX
+    }
+
+    fn push(&mut self, job: Job) {
+        self.bytes += job.bytes;
+        self.patient &= job.patient;
+        self.jobs.push(job);
+    }
+
+    fn take_what_waits(&mut self, jobs: &Receiver<Job>) {
+        while self.has_room()
+            && let Ok(job) = jobs.try_recv()
+        {
+            self.push(job);
+        }
+    }
 }
 
 fn commit(spool: &Spool, batch: Vec<Job>) {
