@@ -39,9 +39,16 @@ pub fn read(value: &str) -> Link<'_> {
 /// Whether that is an absolute http or https URL that leads somewhere.
 pub fn is_trackable(url: &str) -> bool {
     url.len() <= TARGET_BYTES_MAX
-        && host(url).is_some_and(|host| !host.is_empty())
+        && host(url).is_some_and(is_host)
         && !url.contains(char::is_control)
         && !is_template(url)
+}
+
+/// Whether a browser would take that for a host: a URL with any other opens nothing (URL standard, forbidden host code points).
+fn is_host(host: &str) -> bool {
+    let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let inner = inner.unwrap_or(host);
+    !inner.is_empty() && !inner.contains([' ', '"', '<', '>', '[', ']', '^', '`', '{', '|', '}'])
 }
 
 fn marker(value: &str) -> Option<std::ops::Range<usize>> {
@@ -198,6 +205,9 @@ mod tests {
             "http://",
             "https:///x",
             "https://?x",
+            "https://<a href=",
+            "https://a b/",
+            "https://[::1/",
             "{{url}}",
             "https://x.test/{{id}}",
             "https://x.test/?u=*|EMAIL|*",
