@@ -46,7 +46,9 @@ pub fn is_trackable(url: &str) -> bool {
 
 /// Whether a browser would take that for a host: a URL with any other opens nothing (URL standard, forbidden host code points).
 fn is_host(host: &str) -> bool {
-    let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
     let inner = inner.unwrap_or(host);
     !inner.is_empty() && !inner.contains([' ', '"', '<', '>', '[', ']', '^', '`', '{', '|', '}'])
 }

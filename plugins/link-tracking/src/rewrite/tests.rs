@@ -255,9 +255,7 @@ fn assert_reversible(original: &str, changed: &str, pixel: &str) {
         let found = rest
             .char_indices()
             .map(|(at, c)| at + c.len_utf8())
-            .find(|&at| {
-                rest[at..].starts_with(tail) && leads_to(&rest[..at]) == target
-            });
+            .find(|&at| rest[at..].starts_with(tail) && leads_to(&rest[..at]) == target);
         let at = found.unwrap_or_else(|| panic!("`{target}` is not in `{rest}`"));
         rest = &rest[at + tail.len()..];
     }
