@@ -106,7 +106,7 @@ use bindings::baton::relay as host;
 #[cfg(not(target_family = "wasm"))]
 use testing::fake as host;
 
-pub use baton_sdk_macros::plugin;
+pub use baton_sdk_macros::{golden, plugin};
 pub use error::{Error, Result};
 pub use plugin::Plugin;
 pub use services::{clock, config, context, dns, events, kv, log, random, submit};

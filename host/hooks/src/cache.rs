@@ -72,6 +72,22 @@ impl Cache {
         }
     }
 
+    /// Whether the component's own tests passed on a host of this revision.
+    pub fn has_passed(&self, digest: &str, revision: &str) -> bool {
+        let path = self.passed(digest);
+        let ours = fs::symlink_metadata(&path)
+            .is_ok_and(|found| found.is_file() && not_ours(&found).is_none());
+        ours && fs::read(&path).is_ok_and(|kept| kept == revision.as_bytes())
+    }
+
+    /// Remembers that they did. Failing to is no failure: they are run again next time.
+    pub fn put_passed(&self, digest: &str, revision: &str) {
+        let path = self.passed(digest);
+        if let Err(e) = write_whole(&path, revision.as_bytes()) {
+            tracing::warn!(path = %path.display(), "passed tests cannot be remembered: {e}");
+        }
+    }
+
     /// Removes what is not in use, oldest first, until the folder fits; and what an interrupted write left behind.
     pub fn prune(&self, in_use: &BTreeSet<Arc<str>>) {
         let Ok(entries) = fs::read_dir(&self.dir) else {
@@ -105,6 +121,10 @@ impl Cache {
         for (_, bytes, path) in unused.into_iter().rev() {
             kept += bytes;
             if kept > limits::CACHE_BYTES_MAX {
+                let name = path.file_name().and_then(|name| name.to_str());
+                if let Some((digest, _)) = name.and_then(|name| name.split_once('-')) {
+                    let _ = fs::remove_file(self.passed(digest));
+                }
                 let _ = fs::remove_file(path);
             }
         }
@@ -114,6 +134,10 @@ impl Cache {
         let kind = if concurrent { "c" } else { "p" };
         self.dir
             .join(format!("{digest}-{kind}{}.native", flavour.compatibility))
+    }
+
+    fn passed(&self, digest: &str) -> PathBuf {
+        self.dir.join(format!("{digest}.passed"))
     }
 
     fn marker(&self, digest: &str) -> PathBuf {

@@ -9,7 +9,8 @@ use wasmtime::{Config, Engine, OptLevel};
 use crate::abi;
 use crate::engine::chain;
 use crate::error::Error;
-use crate::hook::HookSet;
+use crate::golden::Files;
+use crate::hook::{Hook, HookSet};
 use crate::load::{digest, is_component, needs_concurrency};
 
 /// What was found in a component.
@@ -29,6 +30,8 @@ pub struct Inspection {
     pub producers: BTreeMap<String, Vec<String>>,
     /// Whether it uses the component model's own concurrency.
     pub concurrent: bool,
+    /// Its own tests: hook and name of each.
+    pub tests: Vec<(Hook, String)>,
 }
 
 /// Reads, checks and links a component as loading it would, and runs nothing. Blocks: compiles the component.
@@ -55,6 +58,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Error> {
         .imports(&engine)
         .map(|(name, _)| name.to_owned())
         .collect();
+    let tests = Files::of_component(bytes)?.cases()?;
     Ok(Inspection {
         digest: digest(bytes),
         bytes: bytes.len() as u64,
@@ -63,6 +67,10 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Error> {
         imports,
         producers: producers(bytes),
         concurrent: needs_concurrency(bytes),
+        tests: tests
+            .into_iter()
+            .map(|case| (case.hook, case.name))
+            .collect(),
     })
 }
 

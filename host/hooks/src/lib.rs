@@ -53,6 +53,7 @@ mod error;
 pub mod facts;
 mod fault;
 mod generation;
+pub mod golden;
 mod grant;
 mod guest;
 mod health;

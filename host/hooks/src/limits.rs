@@ -88,3 +88,15 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const RECYCLE_BYTES: usize = 48 << 20;
 /// Calls after which an instance of a session is replaced, for the same reason.
 pub const RECYCLE_CALLS: u32 = 1000;
+/// Tests a component may carry.
+pub const GOLDEN_CASES_MAX: usize = 1000;
+/// Bytes of the tests a component carries.
+pub const GOLDEN_BYTES_MAX: usize = 2 << 20;
+/// Longest name of a file of tests.
+pub const GOLDEN_NAME_BYTES_MAX: usize = 128;
+/// What all tests of a component may take when it is loaded; a thousand calls of the slowest language take half of it.
+pub const GOLDEN_TIME: Duration = Duration::from_secs(20);
+/// Failed tests of which a refusal says everything.
+pub const GOLDEN_SHOWN_MAX: usize = 3;
+/// Longest reason of a refusal by own tests.
+pub const GOLDEN_DIFFERENCE_BYTES_MAX: usize = 8 << 10;

@@ -30,6 +30,9 @@ pub struct Settings {
     pub pool: Pool,
     /// When a faulting plugin is no longer called.
     pub breaker: Breaker,
+    /// Whether a component that fails its own tests ([`crate::golden`]) is refused; only tools for authors say no. Stays as
+    /// it was at the start.
+    pub own_tests: bool,
 }
 
 impl Settings {
@@ -45,6 +48,7 @@ impl Settings {
             thresholds: Thresholds::default(),
             pool: Pool::default(),
             breaker: Breaker::default(),
+            own_tests: true,
         }
     }
 }

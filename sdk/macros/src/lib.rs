@@ -1,6 +1,8 @@
 //! The attribute `#[baton_sdk::plugin]`. It reads which hooks an `impl Plugin for X` block has and exports exactly those
 //! from the component. Written on bare token trees: a plugin's build needs no parser crates for it.
 
+mod golden;
+
 use proc_macro::{Delimiter, Span, TokenStream, TokenTree};
 
 const HOOKS: [&str; 13] = [
@@ -44,6 +46,14 @@ pub fn plugin(arguments: TokenStream, item: TokenStream) -> TokenStream {
         Err(mistake) => output.extend(compile_error(&mistake)),
     }
     output
+}
+
+/// Puts a folder of cases into the component, which the relay runs before the plugin serves; a version that fails one of them
+/// is refused. The folder is seen from `Cargo.toml`: `baton_sdk::golden!("golden");`. The format is in the relay's
+/// `docs/golden-tests.md`. A file that is added later is noticed when some file of the crate changes.
+#[proc_macro]
+pub fn golden(input: TokenStream) -> TokenStream {
+    golden::section(input).unwrap_or_else(|mistake| compile_error(&mistake))
 }
 
 /// The type's name and the hooks of the block.

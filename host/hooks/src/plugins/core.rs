@@ -63,7 +63,11 @@ impl Core {
     /// Nothing is installed yet.
     pub fn start(settings: Settings, services: Arc<dyn Services>) -> Result<Arc<Core>, Error> {
         let engines = Arc::new(Engines::start(settings.pool)?);
-        let loader = Loader::new(engines.clone(), Cache::open(&settings.cache_dir)?);
+        let loader = Loader::new(
+            engines.clone(),
+            Cache::open(&settings.cache_dir)?,
+            settings.own_tests,
+        );
         Ok(Arc::new_cyclic(|weak| {
             let empty = Generation::new(
                 house(&settings, &services),
@@ -235,7 +239,7 @@ impl Core {
         }
     }
 
-    fn install(&self, name: &Arc<str>, loaded: Loaded, source: Source, rebuild: bool) {
+    fn install(&self, name: &Arc<str>, loaded: Arc<Loaded>, source: Source, rebuild: bool) {
         let digest = loaded.digest.clone();
         let replaced = {
             let mut state = self.lock();
@@ -243,7 +247,7 @@ impl Core {
             slot.problem = None;
             slot.broken.remove(&digest);
             let version = Version {
-                loaded: Arc::new(loaded),
+                loaded,
                 source,
                 health: Arc::default(),
             };

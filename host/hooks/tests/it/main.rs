@@ -4,6 +4,7 @@ mod chain;
 mod deliveries;
 mod faults;
 mod folder;
+mod golden;
 mod grants;
 mod house;
 mod limits;

@@ -1,9 +1,10 @@
 //! `baton plugin`: list those of a running relay; look into a component; run one hook of one on the spot.
 
 mod desk;
+mod golden;
 mod run;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -29,6 +30,10 @@ pub enum Plugin {
         #[arg(long)]
         json: bool,
     },
+    /// Run the tests a component carries, and folders of tests. Exit code 1 if one fails, 2 if they cannot be read.
+    Test(golden::Test),
+    /// Put a folder of tests into a component.
+    Embed(golden::Embed),
     /// Run one hook with a message or with replies; the result goes to standard output, all else to standard error.
     Run(run::Run),
 }
@@ -38,6 +43,8 @@ impl Plugin {
         match self {
             Plugin::List { json, api } => list(&api, json),
             Plugin::Inspect { plugin, json } => inspect(&plugin, json),
+            Plugin::Test(command) => command.run(),
+            Plugin::Embed(command) => command.run(),
             Plugin::Run(command) => command.run(),
         }
     }
@@ -125,6 +132,7 @@ fn inspect(plugin: &str, as_json: bool) -> Result<(), Failure> {
             "grants": found.grants,
             "producers": found.producers,
             "concurrent": found.concurrent,
+            "tests": found.tests.iter().map(|(hook, name)| json!({"hook": hook.name(), "name": name})).collect::<Vec<_>>(),
         }));
         return Ok(());
     }
@@ -144,5 +152,19 @@ fn inspect(plugin: &str, as_json: bool) -> Result<(), Failure> {
     for (field, values) in &found.producers {
         print(format_args!("{field}: {}", values.join(", ")));
     }
+    for (hook, name) in &found.tests {
+        print(format_args!("test     {hook}: {name}"));
+    }
     Ok(())
+}
+
+/// Compiled components are kept between runs where the person's caches are.
+fn cache_dir() -> PathBuf {
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or(home)
+        .unwrap_or_else(std::env::temp_dir)
+        .join("baton")
 }
