@@ -120,7 +120,8 @@ impl EditSet {
         dropped.len()
     }
 
-    /// Replaces the text of a part. Line ends of any kind become CRLF.
+    /// Replaces the text of a part. Line ends of any kind become CRLF, unless the part has other ones of its own, which
+    /// base64 and quoted-printable can carry.
     ///
     /// # Errors
     /// [`Error::NoSuchPart`], [`Error::NotText`], [`Error::Protected`], [`Error::TooLarge`], or [`Error::Invalid`] if the
@@ -132,7 +133,11 @@ impl EditSet {
         if text.len() > EDIT_TEXT_BYTES_MAX {
             return Err(Error::TooLarge("16 MiB of text"));
         }
-        let text = with_crlf(text);
+        let text = if self.message.has_bare_line_ends(part)? {
+            text.to_owned()
+        } else {
+            with_crlf(text)
+        };
         let description = format!(
             "set-text part {part} ({} -> {} bytes)",
             self.text(part)?.len(),

@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::charset::Charset;
+use crate::charset::{self, Charset};
 use crate::encoding::TransferEncoding;
 use crate::error::Error;
 use crate::header::HeaderSection;
+use crate::lines::Shape;
 use crate::mime::{Part, Structure};
 use crate::search;
 
@@ -181,8 +182,7 @@ impl Message {
         let slot = self.slot(part)?;
         slot.text
             .get_or_init(|| {
-                let info = self.part(part)?;
-                let charset = text_charset(info)?;
+                let charset = self.charset(part)?;
                 let content = self.content(part)?;
                 Ok(charset.decode(&content).into_owned())
             })
@@ -197,7 +197,7 @@ impl Message {
     /// As [`Message::text`].
     pub fn protection(&self, part: u32) -> Result<Option<&'static str>, Error> {
         let info = self.part(part)?;
-        text_charset(info)?;
+        self.charset(part)?;
         if let Some(why) = info.protection() {
             return Ok(Some(why));
         }
@@ -205,6 +205,33 @@ impl Message {
         let text = self.text(part)?;
         let pgp = *slot.pgp.get_or_init(|| search::has_pgp_block(text));
         Ok(pgp.then_some("the text is signed or encrypted with PGP"))
+    }
+
+    /// The charset a text part is read in. Text in ASCII is read under any name, except where ASCII bytes mean other characters.
+    pub(crate) fn charset(&self, part: u32) -> Result<Charset, Error> {
+        let info = self.part(part)?;
+        if !info.is_text() || info.transfer_encoding() == TransferEncoding::Unknown {
+            return Err(Error::NotText);
+        }
+        let Some(label) = info.charset() else {
+            return Ok(Charset::ASCII);
+        };
+        match Charset::from_label(label) {
+            Some(charset) => Ok(charset),
+            None if !charset::shifts(label) && self.content(part)?.is_ascii() => Ok(Charset::ASCII),
+            None => Err(Error::invalid(format!(
+                "unknown charset {}",
+                label.escape_default()
+            ))),
+        }
+    }
+
+    /// True if the decoded text has a CR or LF that is no CRLF, which only base64 and quoted-printable can carry.
+    pub(crate) fn has_bare_line_ends(&self, part: u32) -> Result<bool, Error> {
+        if self.part(part)?.transfer_encoding().is_identity() {
+            return Ok(false);
+        }
+        Ok(Shape::of([self.text(part)?.as_bytes()]).bare)
     }
 
     /// True if the text of the part may be set.
@@ -249,18 +276,6 @@ impl fmt::Debug for Message {
 impl From<Bytes> for Message {
     fn from(bytes: Bytes) -> Self {
         Self::parse(bytes)
-    }
-}
-
-/// The charset a text part is read in.
-pub(crate) fn text_charset(part: &Part) -> Result<Charset, Error> {
-    if !part.is_text() || part.transfer_encoding() == TransferEncoding::Unknown {
-        return Err(Error::NotText);
-    }
-    match part.charset() {
-        None => Ok(Charset::ASCII),
-        Some(label) => Charset::from_label(label)
-            .ok_or_else(|| Error::invalid(format!("unknown charset {}", label.escape_default()))),
     }
 }
 

@@ -4,17 +4,17 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::charset::Charset;
 use crate::edit::{EditSet, Line};
-use crate::encoding::{TransferEncoding, quoted_printable_without_dashes};
 use crate::field::NewField;
 use crate::header::HeaderSection;
-use crate::message::{Message, text_charset};
-use crate::mime::Part;
-use crate::params;
+use crate::message::Message;
 
+mod keep;
+mod retext;
 #[cfg(test)]
 mod tests;
+
+use retext::{Changes, Splice};
 
 /// A message ready to be written, in pieces.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -136,12 +136,6 @@ fn put_header(
     }
 }
 
-/// Bytes of the base that are replaced.
-struct Splice {
-    range: Range<usize>,
-    bytes: Bytes,
-}
-
 /// The base as it comes out: its bytes, or what replaces them.
 struct Base<'a> {
     bytes: &'a Bytes,
@@ -173,146 +167,5 @@ impl Base<'_> {
         if !ended {
             out.push(Bytes::from_static(b"\r\n"));
         }
-    }
-}
-
-/// What the set texts change in the base.
-#[derive(Default)]
-struct Changes {
-    splices: Vec<Splice>,
-    /// New fields of the message itself, which stand below all others.
-    root_fields: Vec<Bytes>,
-}
-
-impl Changes {
-    fn of(set: &EditSet) -> Self {
-        let mut changes = Self::default();
-        for (part, text) in set.final_texts() {
-            if set.message().text(part) == Ok(text) {
-                continue;
-            }
-            changes.retext(set, part, text);
-        }
-        changes
-            .splices
-            .sort_by_key(|splice| (splice.range.start, splice.range.end));
-        changes
-    }
-
-    /// A part with new text: its charset and transfer encoding where they can hold it, others where not.
-    fn retext(&mut self, set: &EditSet, index: u32, text: &str) {
-        let message = set.message();
-        let (Ok(part), Ok(header), Ok(content)) = (
-            message.part(index),
-            message.part_header(index),
-            message.content(index),
-        ) else {
-            return;
-        };
-        let Ok(charset) = text_charset(part) else {
-            return;
-        };
-        let (bytes, recoded) = match charset.encode(text, &content) {
-            Some(bytes) => (bytes, false),
-            None => (Charset::UTF_8.encode(text, b"").unwrap_or_default(), true),
-        };
-        let mut encoding = part.transfer_encoding().for_text(&bytes);
-        let mut body = encoding.encode(&bytes).into_owned();
-        if holds_delimiter(message, part, &body) {
-            encoding = TransferEncoding::QuotedPrintable;
-            body = quoted_printable_without_dashes(&bytes);
-        }
-        let mut added = Vec::new();
-        if recoded {
-            self.set_charset(&header, &mut added);
-        }
-        if encoding != part.transfer_encoding() {
-            self.set_encoding(&header, encoding, &mut added);
-        }
-        if !added.is_empty() {
-            if part.parent().is_none() {
-                if set.header_count("MIME-Version") == 0 {
-                    added.extend_from_slice(b"MIME-Version: 1.0\r\n");
-                }
-                self.root_fields.push(added.into());
-            } else {
-                let end = header.range().end;
-                self.splices.push(Splice {
-                    range: end..end,
-                    bytes: added.into(),
-                });
-            }
-        }
-        end_body(message.bytes(), part, &mut body);
-        self.splices.push(Splice {
-            range: part.body_range(),
-            bytes: body.into(),
-        });
-    }
-
-    fn set_charset(&mut self, header: &HeaderSection, added: &mut Vec<u8>) {
-        match header
-            .ranges()
-            .iter()
-            .find(|range| header.field(range).is("Content-Type"))
-        {
-            Some(range) => {
-                let raw = header.field(range).raw_value();
-                let value = range.value..range.value + raw.len();
-                self.splices.push(Splice {
-                    bytes: params::with_charset(raw, "utf-8").into(),
-                    range: value,
-                });
-            }
-            None => added.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\n"),
-        }
-    }
-
-    fn set_encoding(
-        &mut self,
-        header: &HeaderSection,
-        encoding: TransferEncoding,
-        added: &mut Vec<u8>,
-    ) {
-        const NAME: &str = "Content-Transfer-Encoding";
-        match header
-            .ranges()
-            .iter()
-            .find(|range| header.field(range).is(NAME))
-        {
-            Some(range) => {
-                let raw = header.field(range).raw_value();
-                self.splices.push(Splice {
-                    range: range.value..range.value + raw.len(),
-                    bytes: format!(" {}", encoding.name()).into(),
-                });
-            }
-            None => added.extend_from_slice(format!("{NAME}: {}\r\n", encoding.name()).as_bytes()),
-        }
-    }
-}
-
-/// True if a line of the body would end the part, or begin another.
-fn holds_delimiter(message: &Message, part: &Part, body: &[u8]) -> bool {
-    let mut boundaries = Vec::new();
-    let mut above = part.parent();
-    while let Some(parent) = above.and_then(|index| message.part(index).ok()) {
-        boundaries.extend(parent.boundary());
-        above = parent.parent();
-    }
-    !boundaries.is_empty()
-        && body
-            .split(|&byte| byte == b'\n')
-            .filter_map(|line| line.strip_prefix(b"--"))
-            .any(|line| boundaries.iter().any(|boundary| line.starts_with(boundary)))
-}
-
-/// The new body ends as its place asks: with a line end at the end of the message, and before a delimiter that does not
-/// bring its own.
-fn end_body(base: &[u8], part: &Part, body: &mut Vec<u8>) {
-    let after = &base[part.body_range().end..];
-    let wants_line_end = after.is_empty() || !matches!(after[0], b'\r' | b'\n');
-    if wants_line_end && !body.is_empty() && !body.ends_with(b"\r\n") {
-        body.extend_from_slice(b"\r\n");
     }
 }

@@ -36,6 +36,8 @@ pub enum Token {
     },
     /// The text between the comment's delimiters.
     Comment { text: Range<usize> },
+    /// The text of `<!...>`: a doctype, or a condition for Outlook; browsers take the latter for a comment.
+    Declaration { text: Range<usize> },
 }
 
 /// Walks over a document, or over a piece of one.
@@ -342,7 +344,11 @@ impl Iterator for Tokens<'_> {
                     return self.comment(start + 4);
                 }
                 (Some(b'!'), _) => match self.declaration(start) {
-                    Some(end) => self.at = end,
+                    Some(end) => {
+                        self.at = end;
+                        let text = start + 2..end - 1;
+                        return Some(Token::Declaration { text });
+                    }
                     None => return self.end_of_input(true),
                 },
                 // Browsers take `<?...>` and `</3...>` for comments, and `</>` for nothing.

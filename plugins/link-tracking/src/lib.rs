@@ -8,10 +8,13 @@ use baton_sdk::prelude::*;
 mod html;
 mod key;
 mod link;
+mod marker;
 mod pages;
+mod parts;
 mod rewrite;
 mod settings;
 mod splice;
+mod template;
 mod token;
 mod tracker;
 mod visitor;
@@ -27,6 +30,9 @@ use tracker::{Tracker, Wishes};
 const LINKS_MAX: u16 = 5000;
 /// Longer texts stay as they are: no mail program shows them whole, and the work on a message is bounded.
 const TEXT_BYTES_MAX: u32 = 4 * 1024 * 1024;
+/// What the copies of one message may come to. Where they would be more, all recipients share one: a letter to a thousand
+/// people is written a thousand times, a film to a thousand is not.
+const COPIES_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// Under this key `on_data` tells `on_copy` that recipients get copies of their own, and what to track.
 const TAG: &str = "link-tracking";
 
@@ -45,11 +51,10 @@ impl Plugin for LinkTracking {
     }
 
     fn on_data(&mut self, session: &Session, envelope: &Envelope) -> Result<Decision> {
-        let wishes = self.wishes()?;
+        let wishes = self.wishes();
         let recipients = envelope.recipients.as_slice();
-        if self.settings.per_recipient && recipients.len() > 1 {
-            // Markers go from every copy, links are each copy's own.
-            Tracker::new(&self.settings, Wishes::NOTHING, Subject::default())?.rewrite()?;
+        if recipients.len() > 1 && self.makes_copies(wishes, recipients.len()) {
+            // Links, markers and headers are each copy's own.
             context::set_tag(TAG, wishes.word());
             return Ok(Decision::Next);
         }
@@ -61,20 +66,15 @@ impl Plugin for LinkTracking {
     }
 
     fn on_copy(&mut self, _: &Envelope, recipient: &Recipient) -> Result<Decision> {
-        if !self.settings.per_recipient {
+        let Some(word) = context::tag(TAG) else {
             return Ok(Decision::Next);
-        }
-        match context::tag(TAG) {
-            Some(word) => {
-                let account = context::property("account");
-                self.track(
-                    Wishes::from_word(&word),
-                    recipient.address.to_string(),
-                    account,
-                )
-            }
-            None => Ok(Decision::Next),
-        }
+        };
+        let account = context::property("account");
+        self.track(
+            Wishes::from_word(&word),
+            recipient.address.to_string(),
+            account,
+        )
     }
 
     fn on_request(&mut self, request: &Request) -> Result<Response> {
@@ -84,17 +84,35 @@ impl Plugin for LinkTracking {
 
 impl LinkTracking {
     /// What the configuration offers and the message's own header leaves of it. The header is for the relay alone.
-    fn wishes(&self) -> Result<Wishes> {
+    fn wishes(&self) -> Wishes {
         let offered = Wishes {
             clicks: self.settings.clicks,
             opens: self.settings.opens,
         };
         let name = &self.settings.opt_out_header;
         let Some(value) = message::header(name) else {
-            return Ok(offered);
+            return offered;
         };
-        message::remove_header(name)?;
-        Ok(offered.limited_to(&value))
+        if let Err(error) = message::remove_header(name) {
+            log::warn(format!("{name} stays in the message: {error}"));
+        }
+        offered.limited_to(&value)
+    }
+
+    /// Whether recipients of one message get copies that differ.
+    fn makes_copies(&self, wishes: Wishes, recipients: usize) -> bool {
+        let differ = wishes != Wishes::NOTHING || self.settings.list_unsubscribe;
+        if !self.settings.per_recipient || !differ {
+            return false;
+        }
+        let bytes = u64::from(message::size()) * recipients as u64;
+        if bytes > COPIES_BYTES_MAX {
+            log::warn(format!(
+                "{recipients} recipients share one copy: theirs would come to {bytes} bytes"
+            ));
+            return false;
+        }
+        true
     }
 
     fn track(

@@ -51,7 +51,7 @@ pub fn answer(settings: &Settings, request: &Request) -> Result<Response> {
     })
 }
 
-/// A token that some key of this relay signed for that page, and that is not too old.
+/// A token that some key of this relay signed for that page, and that is not too old for it.
 fn verified(settings: &Settings, kind: Kind, text: &str) -> Result<Option<Token>> {
     let text = if kind == Kind::Open {
         text.strip_suffix(".gif").unwrap_or(text)
@@ -72,7 +72,8 @@ fn verified(settings: &Settings, kind: Kind, text: &str) -> Result<Option<Token>
     let token = claim.verify(kind, &key);
     Ok(token.filter(|token| {
         let seconds = u64::from(settings.expire_days) * SECONDS_PER_DAY;
-        seconds == 0 || clock::now_seconds() <= u64::from(token.subject.sent) + seconds
+        // The way out stays open.
+        seconds == 0 || kind == Kind::Unsubscribe || clock::now_seconds() <= u64::from(token.subject.sent) + seconds
     }))
 }
 
@@ -89,7 +90,8 @@ impl Visit<'_> {
             return dead_link("GET");
         }
         let index = self.token.index.to_string();
-        self.report("clicked", &[("index", &index), ("url", &self.token.target)]);
+        let more = [("index", index.as_str()), ("target", &self.token.target)];
+        self.report("clicked", &more);
         guarded(Response::new(302)).with_header("Location", link::for_header(&self.token.target))
     }
 

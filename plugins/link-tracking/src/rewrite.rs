@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::html::{Attribute, Token, Tokens};
 use crate::link::{self, Link};
+use crate::marker;
 use crate::splice::Splices;
 
 #[cfg(test)]
@@ -12,38 +13,27 @@ mod tests;
 /// Writes the tracked form of a target, or says that the link stays.
 pub type Track<'a> = dyn FnMut(&str, &mut String) -> bool + 'a;
 
-/// Attributes of a link by which authors ask to leave it alone, in this project's words and those of other services. The value
-/// decides where the second field says so; else the attribute's presence does, unless its value denies it.
-const MARKERS: [(&str, bool); 8] = [
-    ("data-baton-track", true),
-    ("clicktracking", true),
-    ("data-msys-clicktrack", true),
-    ("disable-tracking", false),
-    ("mc:disable-tracking", false),
-    ("ses:no-track", false),
-    ("data-pm-no-track", false),
-    ("notrack", false),
-];
-
 /// The document with tracked links, without markers, and with the pixel before the end of its body. Nothing where nothing
 /// changes.
 pub fn html(html: &str, track: &mut Track<'_>, pixel: Option<&str>) -> Option<String> {
     let mut splices = Splices::default();
     let mut ends = Ends::default();
+    let mut conditions = 0_u32;
     let mut tokens = Tokens::new(html, 0..html.len());
     while let Some(token) = tokens.next() {
         match token {
             Token::Start { name } => {
-                if tokens.is(&name, "a") || tokens.is(&name, "area") {
+                if is_link(&tokens, &name) || (conditions > 0 && is_vml(html, &name)) {
                     element(html, &tokens, track, &mut splices);
                 }
             }
             Token::End { name, whole } => ends.note(&tokens, &name, whole.start),
-            Token::Comment { text } => {
-                if let Some(piece) = conditional(html, text) {
-                    conditional_links(html, piece, track, &mut splices);
-                }
-            }
+            Token::Comment { text } | Token::Declaration { text } => match condition(html, text) {
+                Some(Condition::Hidden(piece)) => hidden_links(html, piece, track, &mut splices),
+                Some(Condition::Opens) => conditions += 1,
+                Some(Condition::Closes) => conditions = conditions.saturating_sub(1),
+                None => {}
+            },
         }
     }
     let at = ends
@@ -76,51 +66,83 @@ impl Ends {
     }
 }
 
-/// What Outlook reads as markup within a comment `<!--[if mso]> .. <![endif]-->`; nothing for other comments.
-fn conditional(html: &str, comment: Range<usize>) -> Option<Range<usize>> {
-    let text = &html[comment.clone()];
-    let start = text.len() - text.trim_start().len();
-    let is_conditional = text.get(start..start + 3)?.eq_ignore_ascii_case("[if");
-    let condition = text.find("]>")?;
-    is_conditional.then(|| comment.start + condition + 2..comment.end)
+/// What a comment or declaration says to Outlook.
+enum Condition {
+    /// `<!--[if mso]> .. <![endif]-->`: what is in the comment is markup for it.
+    Hidden(Range<usize>),
+    /// `<![if mso]>` or `<!--[if mso]><!-->`: what follows is markup for it and for others.
+    Opens,
+    /// `<![endif]>` or `<!--<![endif]-->`.
+    Closes,
 }
 
-/// There, shapes of VML are links too.
-fn conditional_links(
-    html: &str,
-    piece: Range<usize>,
-    track: &mut Track<'_>,
-    splices: &mut Splices,
-) {
+/// Nothing for other comments.
+fn condition(html: &str, text: Range<usize>) -> Option<Condition> {
+    let inner = &html[text.clone()];
+    let has = |at: usize, word: &str| {
+        let part = inner.as_bytes().get(at..at + word.len());
+        part.is_some_and(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    let start = inner.len() - inner.trim_start().len();
+    if has(start, "[if") {
+        let Some(end) = inner.find("]>") else {
+            return Some(Condition::Opens);
+        };
+        let is_hidden = memchr::memchr_iter(b'[', &inner.as_bytes()[end..])
+            .any(|at| has(end + at, "[endif]"));
+        return Some(if is_hidden {
+            Condition::Hidden(text.start + end + 2..text.end)
+        } else {
+            Condition::Opens
+        });
+    }
+    let is_end = has(start, "[endif]") || has(start, "<![endif]");
+    is_end.then_some(Condition::Closes)
+}
+
+/// Where in a comment that Outlook reads, links are looked for.
+fn hidden_links(html: &str, piece: Range<usize>, track: &mut Track<'_>, splices: &mut Splices) {
     let mut tokens = Tokens::new(html, piece);
     while let Some(token) = tokens.next() {
-        let Token::Start { name } = token else {
-            continue;
-        };
-        let is_vml = html[name.clone()]
-            .get(..2)
-            .is_some_and(|prefix| prefix.eq_ignore_ascii_case("v:"));
-        if is_vml || tokens.is(&name, "a") || tokens.is(&name, "area") {
+        if let Token::Start { name } = token
+            && (is_link(&tokens, &name) || is_vml(html, &name))
+        {
             element(html, &tokens, track, splices);
         }
     }
 }
 
+fn is_link(tokens: &Tokens<'_>, name: &Range<usize>) -> bool {
+    tokens.is(name, "a") || tokens.is(name, "area")
+}
+
+/// A shape of Outlook's vector language, which can be a link as a whole.
+fn is_vml(html: &str, name: &Range<usize>) -> bool {
+    let prefix = html[name.clone()].get(..2);
+    prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case("v:"))
+}
+
 /// Of several attributes of one name the first counts, as for browsers.
 fn element(html: &str, tokens: &Tokens<'_>, track: &mut Track<'_>, splices: &mut Splices) {
     let attributes = tokens.attributes();
-    let off = attributes
+    let marker = |attribute: &Attribute| {
+        marker::attribute(
+            &html[attribute.name.clone()],
+            &html[attribute.value.clone()],
+        )
+    };
+    let stays = attributes
         .iter()
-        .any(|attribute| asks_to_stay(html, tokens, attribute));
+        .any(|attribute| marker(attribute) == Some(true));
     let href = attributes
         .iter()
         .position(|attribute| tokens.is(&attribute.name, "href"));
     for (position, attribute) in attributes.iter().enumerate() {
-        if marker(tokens, attribute).is_some() {
+        if marker(attribute).is_some() {
             splices.remove(with_space_before(html, attribute));
         } else if Some(position) == href {
             match link::read(&html[attribute.value.clone()]) {
-                Link::Target(target) if !off => {
+                Link::Target(target) if !stays => {
                     splices.replace(attribute.value.clone(), |into| track(&target, into));
                 }
                 Link::Marked(marker) => {
@@ -131,24 +153,6 @@ fn element(html: &str, tokens: &Tokens<'_>, track: &mut Track<'_>, splices: &mut
             }
         }
     }
-}
-
-fn marker(tokens: &Tokens<'_>, attribute: &Attribute) -> Option<bool> {
-    let found = MARKERS
-        .iter()
-        .find(|(name, _)| tokens.is(&attribute.name, name))?;
-    Some(found.1)
-}
-
-fn asks_to_stay(html: &str, tokens: &Tokens<'_>, attribute: &Attribute) -> bool {
-    let Some(by_value) = marker(tokens, attribute) else {
-        return false;
-    };
-    let value = html[attribute.value.clone()].trim();
-    let denies = ["off", "no", "false", "0"]
-        .iter()
-        .any(|word| value.eq_ignore_ascii_case(word));
-    denies == by_value
 }
 
 /// The attribute goes with the white space before it, unless that alone parts its neighbours.
@@ -174,13 +178,11 @@ pub fn plain(text: &str, track: &mut Track<'_>) -> Option<String> {
             let word = text.as_bytes().get(start..start + scheme.len());
             word.is_some_and(|word| word.eq_ignore_ascii_case(scheme.as_bytes()))
         };
-        const MARKED: [&str; 2] = ["http+notrack://", "https+notrack://"];
         if within_word {
             continue;
         }
-        if let Some(marked) = MARKED.iter().find(|marked| is_link(marked)) {
-            let end = start + marked.len() - "://".len();
-            splices.remove(end - "+notrack".len()..end);
+        if let Some(marked) = marker::at_url(text, start) {
+            splices.remove(marked);
             at = start + url_length(&text[start..]);
         } else if is_link("http://") || is_link("https://") {
             let url = start..start + url_length(&text[start..]);

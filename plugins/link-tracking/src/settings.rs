@@ -16,8 +16,8 @@ pub struct Settings {
     pub opens: bool,
     /// Rewrite links in plain text too.
     pub text: bool,
-    /// A token for each recipient of a message to several; otherwise they share one, and only a message to a single
-    /// recipient tells who clicked.
+    /// A copy with tokens of its own for each recipient of a message to several; otherwise they share one copy, and only a
+    /// message to a single recipient tells who clicked.
     pub per_recipient: bool,
     /// Hosts whose links stay: "example.com" is that host, ".example.com" or "*.example.com" also what is below it.
     pub exclude_domains: Vec<String>,
@@ -40,7 +40,7 @@ impl Default for Settings {
             clicks: true,
             opens: true,
             text: false,
-            per_recipient: false,
+            per_recipient: true,
             exclude_domains: Vec::new(),
             opt_out_header: "X-Baton-Track".to_owned(),
             list_unsubscribe: false,

@@ -76,39 +76,63 @@ fn a_link_leads_through_the_relay_to_where_it_led_before() {
 }
 
 #[test]
-fn several_recipients_share_a_token_that_names_none() {
-    let relay = relay(json!({}), SIMPLE);
+fn each_recipient_of_several_has_tokens_of_its_own() {
+    let message = SIMPLE.replace("<body>", "<body><a notrack href=\"https://y.test\">y</a>");
+    let relay = relay(json!({ "list-unsubscribe": true }), &message);
     let mut plugin = receive(&["bob@b.test", "cat@c.test"]);
-    let paths = paths(&relay.text(0));
-    assert_eq!(get(&mut plugin, &paths[0]).status, 302);
-    assert_eq!(recipient_of(&relay), None);
-}
-
-#[test]
-fn each_copy_has_its_own_tokens_where_configured() {
-    let relay = relay(
-        json!({ "per-recipient": true, "list-unsubscribe": true }),
-        SIMPLE,
-    );
-    let mut plugin = receive(&["bob@b.test", "cat@c.test"]);
-    assert_eq!(
-        relay.text(0),
-        SIMPLE
-            .split("\n\n")
-            .nth(1)
-            .expect("a body")
-            .replace('\n', "\r\n")
-    );
+    assert!(relay.edited_parts().is_empty(), "nothing is common to all");
     copy(&mut plugin, "cat@c.test");
-    let paths = paths(&relay.text(0));
+    let text = relay.text(0);
+    assert!(text.starts_with("<body><a href=\"https://y.test\">"), "{text}");
+    let paths = paths(&text);
+    assert_eq!(paths.len(), 2, "the marked link stays: {text}");
     get(&mut plugin, &paths[0]);
     assert_eq!(recipient_of(&relay).as_deref(), Some("cat@c.test"));
     assert!(relay.header("List-Unsubscribe").is_some());
 }
 
 #[test]
+fn recipients_share_a_token_that_names_none_where_configured() {
+    let relay = relay(
+        json!({ "per-recipient": false, "list-unsubscribe": true }),
+        SIMPLE,
+    );
+    let mut plugin = receive(&["bob@b.test", "cat@c.test"]);
+    let paths = paths(&relay.text(0));
+    assert_eq!(get(&mut plugin, &paths[0]).status, 302);
+    assert_eq!(recipient_of(&relay), None);
+    let text = relay.text(0);
+    copy(&mut plugin, "cat@c.test");
+    assert_eq!(relay.text(0), text);
+    assert_eq!(relay.header("List-Unsubscribe"), None, "whom would it be for");
+}
+
+#[test]
+fn recipients_share_what_would_be_too_much_to_copy() {
+    let message = format!("{SIMPLE}{}", "0123456789abcde\n".repeat(100_000));
+    let relay = relay(json!({}), &message);
+    let recipients: Vec<String> = (0..100).map(|n| format!("r{n}@b.test")).collect();
+    let recipients: Vec<&str> = recipients.iter().map(String::as_str).collect();
+    let mut plugin = receive(&recipients);
+    let paths = paths(&relay.text(0));
+    assert_eq!(get(&mut plugin, &paths[0]).status, 302);
+    assert_eq!(recipient_of(&relay), None);
+    assert!(relay.log().iter().any(|(_, line)| line.contains("100 recipients share")));
+}
+
+#[test]
+fn without_anything_to_tell_apart_there_are_no_copies() {
+    let relay = relay(json!({}), &format!("X-Baton-Track: off\n{SIMPLE}").replace("<a ", "<a notrack "));
+    let mut plugin = receive(&["bob@b.test", "cat@c.test"]);
+    let text = relay.text(0);
+    assert!(text.starts_with("<body><a href=\"https://x.test"), "{text}");
+    copy(&mut plugin, "cat@c.test");
+    assert_eq!(relay.text(0), text);
+}
+
+#[test]
 fn a_message_with_one_recipient_needs_no_copy_of_its_own() {
-    let relay = relay(json!({ "per-recipient": true }), SIMPLE);
+    let relay = relay(json!({}), SIMPLE);
     let mut plugin = receive(&["bob@b.test"]);
     let text = relay.text(0);
     assert_eq!(paths(&text).len(), 2);
@@ -172,6 +196,41 @@ fn attachments_forwarded_messages_and_signed_parts_stay() {
         1,
         "one pixel in a message"
     );
+}
+
+#[test]
+fn the_text_is_told_from_what_stands_beside_it() {
+    let link = "<a href=\"https://x.test\">";
+    let part = |fields: &str| format!("Content-Type: text/html{fields}\n\n{link}\n");
+    let one = |place: &str, part: &str| format!("Content-Type: multipart/{place}; boundary=b\n\n--b\n{part}--b--\n");
+    let file = "\nContent-Disposition: inline; filename=a.html";
+    for (message, tracked) in [
+        (part(""), &[0][..]),
+        (part("; name=a.html"), &[0]),
+        (part(file), &[0]),
+        (part("\nContent-Disposition: attachment"), &[]),
+        (one("mixed", &part("")), &[1]),
+        (one("mixed", &part("\nContent-Disposition: inline")), &[1]),
+        (one("mixed", &part(file)), &[]),
+        (one("mixed", &part("\nContent-Disposition: x-other")), &[]),
+        (one("alternative", &part(file)), &[1]),
+        (one("related", &part(file)), &[1]),
+        (
+            one("related", &format!("{}--b\n{}", part(""), part(""))),
+            &[1],
+        ),
+        (
+            one("related", &format!("Content-Type: image/png\n\nx\n--b\n{}", part(""))),
+            &[2],
+        ),
+        (one("alternative", &part("").replace("text/html", "text/x-amp-html")), &[]),
+        (one("alternative", &part("").replace("text/html", "text/calendar")), &[]),
+        (one("encrypted", &part("")), &[]),
+    ] {
+        let relay = relay(json!({ "opens": false }), &message);
+        receive(&["bob@b.test"]);
+        assert_eq!(relay.edited_parts(), tracked, "{message}");
+    }
 }
 
 #[test]

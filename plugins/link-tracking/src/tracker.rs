@@ -5,7 +5,7 @@ use baton_sdk::prelude::*;
 
 use crate::settings::Settings;
 use crate::token::{Kind, Signer, Subject};
-use crate::{LINKS_MAX, TEXT_BYTES_MAX, key, link, rewrite};
+use crate::{LINKS_MAX, key, link, parts, rewrite};
 
 /// What is to be tracked in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,10 +107,10 @@ impl<'a> Tracker<'a> {
 
     /// Changes the texts of the message itself; attachments and what is signed or encrypted stay.
     pub fn rewrite(&mut self) -> Result<()> {
-        let parts: Vec<Part> = message::parts().collect();
+        let all: Vec<Part> = message::parts().collect();
         let mut pixel = self.pixel();
         let mut links = Links::new(self);
-        for part in parts.iter().filter(|part| is_text_of(part, &parts)) {
+        for part in all.iter().filter(|part| parts::is_body(part, &all)) {
             if part.is_html() {
                 links.html(part, &mut pixel)?;
             } else if part.is_plain() && self.settings.text {
@@ -136,8 +136,11 @@ impl<'a> Tracker<'a> {
         self.signer(signing, Kind::Unsubscribe)
             .write(0, "", &mut value);
         value.push('>');
-        message::prepend_header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")?;
-        message::prepend_header("List-Unsubscribe", &value)?;
+        let added = message::prepend_header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+            .and_then(|()| message::prepend_header("List-Unsubscribe", &value));
+        if let Err(error) = added {
+            log::warn(format!("no List-Unsubscribe is added: {error}"));
+        }
         Ok(())
     }
 
@@ -181,7 +184,7 @@ impl<'a> Links<'a> {
 
     /// The first document gets the pixel.
     fn html(&mut self, part: &Part, pixel: &mut Option<String>) -> Result<()> {
-        let Some(text) = readable(part)? else {
+        let Some(text) = parts::text(part)? else {
             return Ok(());
         };
         let changed = rewrite::html(
@@ -190,18 +193,18 @@ impl<'a> Links<'a> {
             pixel.as_deref(),
         );
         if let Some(changed) = changed {
-            write_back(part, &changed);
+            parts::set_text(part, &changed);
         }
         *pixel = None;
         Ok(())
     }
 
     fn plain(&mut self, part: &Part) -> Result<()> {
-        let Some(text) = readable(part)? else {
+        let Some(text) = parts::text(part)? else {
             return Ok(());
         };
         if let Some(changed) = rewrite::plain(&text, &mut |target, into| self.write(target, into)) {
-            write_back(part, &changed);
+            parts::set_text(part, &changed);
         }
         Ok(())
     }
@@ -241,80 +244,6 @@ impl<'a> Links<'a> {
             && self
                 .unsubscribe
                 .split(['<', '>'])
-                .any(|listed| listed.trim() == target)
+                .any(|listed| listed.split_ascii_whitespace().eq([target]))
     }
-}
-
-/// The text of a part, unless it is too long, or holds bytes that its charset does not know: those could not be written back as
-/// they were.
-fn readable(part: &Part) -> Result<Option<String>> {
-    if part.size > TEXT_BYTES_MAX {
-        log::info(format!(
-            "part {} is left alone: {} bytes of text are too many",
-            part.index, part.size
-        ));
-        return Ok(None);
-    }
-    let text = match part.text() {
-        Ok(text) => text,
-        Err(error) => {
-            log::info(format!("part {} is left alone: {error}", part.index));
-            return Ok(None);
-        }
-    };
-    if text.contains('\u{fffd}') && !is_utf8(part)? {
-        log::info(format!(
-            "part {} is left alone: some bytes are not in its charset",
-            part.index
-        ));
-        return Ok(None);
-    }
-    Ok(Some(text))
-}
-
-/// What the relay will not have changed, for a reason of its own, is sent as it was: mail goes before tracking.
-fn write_back(part: &Part, text: &str) {
-    if let Err(error) = part.set_text(text) {
-        log::warn(format!("part {} is left alone: {error}", part.index));
-    }
-}
-
-/// Whether a replacement character in the text may be the author's own.
-fn is_utf8(part: &Part) -> Result<bool> {
-    let mut bytes = Vec::new();
-    for piece in part.content() {
-        bytes.extend(piece?);
-    }
-    Ok(std::str::from_utf8(&bytes).is_ok())
-}
-
-/// Whether the part is text that the reader sees as the message: no attachment, nothing within a forwarded message, nothing that
-/// a signature covers.
-fn is_text_of(part: &Part, parts: &[Part]) -> bool {
-    if !part.editable || !(part.is_html() || part.is_plain()) {
-        return false;
-    }
-    let parent_of = |part: &Part| parts.get(part.parent? as usize);
-    let mut above = parent_of(part);
-    let is_body = match part.disposition.as_deref() {
-        Some("inline") => true,
-        Some(_) => false,
-        // A file's name makes an attachment of a part that stands beside the text, not of the text itself.
-        None => {
-            part.filename.is_none()
-                || above.is_none_or(|parent| parent.media_type == "multipart/alternative")
-        }
-    };
-    let mut depth = 0;
-    while let Some(parent) = above {
-        depth += 1;
-        if depth > parts.len()
-            || parent.media_type.starts_with("message/")
-            || parent.is_attachment()
-        {
-            return false;
-        }
-        above = parent_of(parent);
-    }
-    is_body
 }

@@ -95,7 +95,9 @@ pub fn of(request: &Request) -> Visitor {
         .header("user-agent")
         .unwrap_or_default()
         .trim()
-        .to_ascii_lowercase();
+        .to_ascii_lowercase()
+        // A maker of telephones.
+        .replace("cubot", "");
     if says_prefetch {
         Visitor::Prefetch
     } else if PROXIES.iter().any(|word| agent.contains(word)) {
@@ -124,6 +126,7 @@ mod tests {
             "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36",
             "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
             "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Thunderbird/128.0",
+            "Mozilla/5.0 (Linux; Android 9; CUBOT_X19) AppleWebKit/537.36 (KHTML, like Gecko) Mobile Safari/537.36",
             "Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0; Pro)",
         ] {
             assert_eq!(agent(text), Visitor::Person, "{text}");

@@ -49,8 +49,6 @@ fn a_charset_does_not_take_what_it_cannot_hold() {
         // Would come back as another character.
         ("iso-2022-jp", "\u{ff71}"),
         ("shift_jis", "\u{1f600}"),
-        // Cannot be written at all.
-        ("utf-16", "a"),
     ] {
         assert_eq!(charset(label).encode(text, b""), None, "{label} {text:?}");
     }
@@ -64,10 +62,65 @@ fn unknown_charsets_are_unknown() {
 }
 
 #[test]
-fn undeclared_bytes_are_utf_8_or_windows_1252() {
-    assert_eq!(Charset::ASCII.decode("\u{e9}".as_bytes()), "\u{e9}");
-    assert_eq!(Charset::ASCII.decode(b"\xe9\x80"), "\u{e9}\u{20ac}");
+fn undeclared_bytes_are_utf_8_or_windows_1252_and_stay_so() {
     assert_eq!(charset("us-ascii"), Charset::ASCII);
+    for (original, text) in [
+        (&b"\xc3\xa9"[..], "\u{e9}"),
+        (b"\xe9\x80\x81", "\u{e9}\u{20ac}\u{81}"),
+    ] {
+        assert_eq!(Charset::ASCII.decode(original), text);
+        let bytes = Charset::ASCII.encode(&format!("{text}!"), original).map(Cow::into_owned);
+        assert_eq!(bytes, Some([original, b"!"].concat()));
+    }
+    // What is left would be read as UTF-8.
+    assert_eq!(Charset::ASCII.encode("\u{c3}\u{a9}", b"\xc3\xa9\xff"), None);
+}
+
+#[test]
+fn windows_characters_under_an_iso_label_are_written_where_they_were_read() {
+    let latin = charset("iso-8859-1");
+    let text = latin.decode(b"it\x92s");
+    assert_eq!(text, "it\u{2019}s");
+    let bytes = latin.encode("it\u{2019}s \u{201d}", b"it\x92s").unwrap();
+    assert_eq!(&bytes[..], b"it\x92s \x94");
+}
+
+#[test]
+fn utf_16_keeps_its_order_and_its_mark() {
+    for (label, original, longer) in [
+        ("utf-16", &b"\xff\xfea\0"[..], &b"\xff\xfea\0\xac\x20"[..]),
+        ("utf-16", b"\xfe\xff\0a", b"\xfe\xff\0a\x20\xac"),
+        ("utf-16", b"a\0", b"a\0\xac\x20"),
+        ("utf-16be", b"\0a", b"\0a\x20\xac"),
+        ("utf-16le", b"\xef\xbb\xbfa", b"\xef\xbb\xbfa\xe2\x82\xac"),
+    ] {
+        let charset = charset(label);
+        assert_eq!(charset.decode(original), "a", "{label}");
+        let bytes = charset.encode("a\u{20ac}", original).unwrap();
+        assert_eq!(&bytes[..], longer, "{label}");
+    }
+}
+
+#[test]
+fn bytes_that_a_charset_does_not_have_survive_an_edit_beside_them() {
+    for (label, original) in [
+        ("shift_jis", &b"\x83\x6e\xff \x81\"link\" \xa0"[..]),
+        ("gb2312", b"caf\xe9 link \xff\xff"),
+        ("big5", b"\xa7A\xff link"),
+        ("euc-kr", b"\xbe\xc8\xff\xff link"),
+        ("windows-1253", b"\xd2 link"),
+        ("euc-jp", b"\x8f\xa2 link \x8e"),
+    ] {
+        let charset = charset(label);
+        let text = charset.decode(original);
+        assert!(!text.contains('\u{fffd}'), "{label} {text:?}");
+        let bytes = charset
+            .encode(&text.replace("link", "LINK"), original)
+            .unwrap_or_else(|| panic!("{label} {text:?}"));
+        let at = original.windows(4).position(|four| four == b"link").unwrap();
+        let wanted = [&original[..at], b"LINK", &original[at + 4..]].concat();
+        assert_eq!(&bytes[..], wanted, "{label}");
+    }
 }
 
 #[test]

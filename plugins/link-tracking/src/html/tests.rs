@@ -17,6 +17,7 @@ fn read(html: &str) -> Vec<String> {
             }
             Token::End { name, .. } => format!("/{}", &html[name]),
             Token::Comment { text } => format!("!{}", &html[text]),
+            Token::Declaration { .. } => continue,
         });
     }
     found

@@ -56,7 +56,7 @@ fn a_click_leads_to_the_exact_target_and_is_reported() {
         ("message", "m1"),
         ("recipient", "bob@b.test"),
         ("index", "3"),
-        ("url", TARGET),
+        ("target", TARGET),
         ("by", "person"),
         ("age-seconds", "60"),
         ("ip", "192.0.2.9"),
@@ -193,8 +193,10 @@ fn a_link_dies_with_its_days() {
     };
     let request = Request::get(path(Kind::Click, TARGET));
     assert_eq!(answer(&settings, &request).expect("an answer").status, 302);
+    let out = Request::get(path(Kind::Unsubscribe, ""));
     relay.advance(std::time::Duration::from_secs(2 * 86_400));
     assert_eq!(answer(&settings, &request).expect("an answer").status, 404);
+    assert_eq!(answer(&settings, &out).expect("an answer").status, 200);
 }
 
 #[test]

@@ -116,6 +116,24 @@ fn outlook_reads_links_in_conditional_comments() {
 }
 
 #[test]
+fn outlook_reads_its_shapes_where_a_condition_reveals_them() {
+    let shape = "<v:rect href=\"https://x.test\"></v:rect>";
+    let tracked = shape.replace("https://x.test", "[https://x.test]");
+    for (open, close) in [
+        ("<![if mso]>", "<![endif]>"),
+        ("<!--[if mso]><!-->", "<!--<![endif]-->"),
+        ("<!--[if mso]><!-- -->", "<!-- <![endif]-->"),
+        ("<!--[if gte mso 9]>-->", "<!--<![endif]-->"),
+        ("<!--[if mso]>", "<![endif]-->"),
+        ("<!-- [IF (mso)|(IE)]>", "<![EndIf]-->"),
+    ] {
+        let document = format!("{shape}{open}{shape}{close}{shape}");
+        let expected = format!("{shape}{open}{tracked}{close}{shape}");
+        assert_eq!(shown(&document), expected);
+    }
+}
+
+#[test]
 fn marked_links_stay_and_lose_their_mark() {
     for (document, expected) in [
         (
@@ -227,8 +245,8 @@ fn urls_in_plain_text_end_where_the_sentence_does() {
             "\"[https://x.test]\"; *[https://y.test]*",
         ),
         (
-            "https+notrack://x.test/ https://y.test",
-            "https://x.test/ [https://y.test]",
+            "https+notrack://x.test/ https://y.test NoTrack:http://z.test",
+            "https://x.test/ [https://y.test] http://z.test",
         ),
     ] {
         assert_eq!(

@@ -1,5 +1,6 @@
 //! `baton plugin run`: one hook of one plugin, in this process, with nothing around it.
 
+mod file;
 mod words;
 
 use std::io::BufRead;
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use super::{Component, find};
 use crate::cli::{Failure, print};
 use crate::config::Config;
+use file::File;
 
 #[derive(Debug, clap::Args)]
 pub struct Run {
@@ -98,12 +100,10 @@ impl Run {
     }
 
     async fn receive(&self, hook: Hook, plugins: &Plugins) -> Result<(), Failure> {
-        let given = self.message()?;
-        let is_lf = memchr::memmem::find(&given, b"\r\n").is_none();
-        let message = Message::parse(to_crlf(given));
-        let envelope = self.envelope(&message)?;
+        let file = File::new(self.message()?);
+        let envelope = self.envelope(file.message())?;
         let mut sitting = sitting(plugins);
-        sitting.set_draft(EditSet::new(message, envelope.smtputf8()));
+        sitting.set_draft(EditSet::new(file.message().clone(), envelope.smtputf8()));
         let first = envelope.recipients[0].clone();
         let verdict = match hook {
             Hook::Mail => sitting.on_mail(&envelope).await.to_string(),
@@ -137,14 +137,9 @@ impl Run {
             && let Some(draft) = sitting.draft()
         {
             use std::io::Write;
-            let mut bytes = draft.render(&[]).into_bytes().to_vec();
-            // A file with the line ends of this machine stays one, so that what was not edited is as it was.
-            if is_lf {
-                bytes.retain(|byte| *byte != b'\r');
-            }
             std::io::stdout()
                 .lock()
-                .write_all(&bytes)
+                .write_all(&file.restore(&draft.render(&[])))
                 .map_err(Failure::failed)?;
         }
         if faulted {
