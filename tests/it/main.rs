@@ -9,4 +9,5 @@ mod hostile;
 mod plugins;
 mod receive;
 mod relaying;
+mod tracking;
 mod world;

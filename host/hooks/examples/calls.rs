@@ -2,9 +2,11 @@
 //!
 //! `cargo build --release --examples --target wasm32-wasip2 --target-dir target/guest --manifest-path host/hooks/tests/guest/Cargo.toml`,
 //! then `cargo run --release -p baton-hooks --example calls -- target/guest/wasm32-wasip2/release/examples/brief.wasm`.
+//! For any other plugin with `on-data`, such as link-tracking, it measures that hook with newsletters of several sizes.
 //! Numbers are microseconds of processor time: the lowest batch and the median of the batches.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use baton_hooks::{
@@ -20,19 +22,20 @@ const BATCHES: usize = 40;
 const CALLS: usize = 500;
 
 fn main() {
-    let path = std::env::args().nth(1).expect("the path of brief.wasm");
+    let path = std::env::args().nth(1).expect("the path of a component");
     let bytes: &'static [u8] = Box::leak(std::fs::read(path).unwrap().into_boxed_slice());
     let cache = std::env::temp_dir().join(format!("baton-bench-{}", std::process::id()));
     let mut settings = Settings::new(&cache);
     settings.bundled = vec![Bundled {
-        name: "brief".into(),
+        name: "measured".into(),
         bytes,
     }];
+    settings.public_url = Some("https://click.example.net".into());
     let cold = std::time::Instant::now();
-    drop(Plugins::start(settings.clone(), Arc::new(Nothing)).unwrap());
+    drop(Plugins::start(settings.clone(), Arc::<Nothing>::default()).unwrap());
     let cold = cold.elapsed();
     let warm = std::time::Instant::now();
-    let plugins = Plugins::start(settings, Arc::new(Nothing)).unwrap();
+    let plugins = Plugins::start(settings, Arc::<Nothing>::default()).unwrap();
     println!(
         "start: {cold:?} compiling, {:?} from the cache",
         warm.elapsed()
@@ -41,7 +44,14 @@ fn main() {
         .enable_time()
         .build()
         .unwrap();
-    runtime.block_on(measure(&plugins));
+    let generation = plugins.generation();
+    if generation.exports(Hook::Rcpt) {
+        runtime.block_on(measure(&plugins));
+    } else {
+        assert!(generation.exports(Hook::Data), "it has no on-data");
+        runtime.block_on(measure_newsletters(&plugins));
+    }
+    drop(generation);
     drop(plugins);
     let _ = std::fs::remove_dir_all(cache);
 }
@@ -98,6 +108,52 @@ async fn measure(plugins: &Plugins) {
     .await;
 }
 
+/// One call of `on-data` with its fresh instance, and the writing of the message that comes out.
+async fn measure_newsletters(plugins: &Plugins) {
+    let session = Arc::new(Session::new("s", "smtp", "192.0.2.1".parse().unwrap()));
+    let mut session_sitting = Sitting::session(plugins.generation(), session);
+    let sender = Mailbox::new("joe", Domain::parse("example.net").unwrap()).unwrap();
+    let mut envelope = Envelope::new(ReversePath::Mailbox(sender.clone()));
+    envelope.recipients.push(Recipient::new(sender));
+    for (kib, links) in [(1, 1), (10, 30), (100, 100), (100, 300)] {
+        let bytes = newsletter(kib << 10, links);
+        report(
+            &format!("on-data of {kib} KiB with {links} links"),
+            async || {
+                let mut sitting = session_sitting.transaction();
+                sitting.set_message_id("01JH2Q0000000000000000TEST".into());
+                sitting.set_draft(EditSet::new(Message::parse(bytes.clone()), false));
+                assert_eq!(sitting.on_data(&envelope).await, Verdict::Pass);
+                std::hint::black_box(&sitting);
+            },
+        )
+        .await;
+    }
+}
+
+/// HTML in quoted-printable beside plain text, as such letters are.
+fn newsletter(bytes: usize, links: usize) -> Bytes {
+    let mut html = String::from("<html><body>\r\n");
+    for link in 0..links {
+        html.push_str(&format!(
+            "<p style=\"margin:0\"><a href=\"https://shop.example.net/item/{link}?ref=mail&amp;n={link}\" style=\"color:#369\">Item</a>\r\n"
+        ));
+        while html.len() * links < bytes * (link + 1) {
+            html.push_str("<td class=\"cell\" width=\"120\">All work and no play</td>\r\n");
+        }
+    }
+    html.push_str("</body></html>\r\n");
+    let encoded = baton_message::encoding::quoted_printable_encode(html.as_bytes());
+    let mut text = String::from(
+        "From: Joe <joe@example.net>\r\nTo: jane@example.org\r\nSubject: news\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\nSee the page.\r\n--b\r\n\
+         Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
+    );
+    text.push_str(std::str::from_utf8(&encoded).unwrap());
+    text.push_str("\r\n--b--\r\n");
+    text.into()
+}
+
 async fn report(what: &str, mut run: impl AsyncFnMut()) {
     let mut batches = Vec::with_capacity(BATCHES);
     for _ in 0..CALLS {
@@ -141,12 +197,15 @@ fn message() -> Bytes {
     text.into()
 }
 
-/// A relay that has nothing to offer.
-struct Nothing;
+/// A relay that has nothing to offer but a place for a key.
+#[derive(Default)]
+struct Nothing {
+    kv: Mutex<HashMap<String, Bytes>>,
+}
 
 impl Services for Nothing {
-    fn kv_get(&self, _: &str, _: &str) -> Result<Option<Bytes>, KvError> {
-        Err(KvError::Unavailable)
+    fn kv_get(&self, _: &str, key: &str) -> Result<Option<Bytes>, KvError> {
+        Ok(self.kv.lock().unwrap().get(key).cloned())
     }
 
     fn kv_set(
@@ -164,11 +223,12 @@ impl Services for Nothing {
         &self,
         _: &str,
         _: u64,
-        _: &str,
-        _: Bytes,
+        key: &str,
+        value: Bytes,
         _: Option<Duration>,
     ) -> Result<bool, KvError> {
-        Err(KvError::Unavailable)
+        let mut kv = self.kv.lock().unwrap();
+        Ok(kv.insert(key.to_owned(), value).is_none())
     }
 
     fn kv_delete(&self, _: &str, _: &str) -> Result<bool, KvError> {

@@ -7,9 +7,7 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{
-    DecoderResult, Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252,
-};
+use encoding_rs::{DecoderResult, Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 #[cfg(test)]
 mod tests;

@@ -73,7 +73,9 @@ fn verified(settings: &Settings, kind: Kind, text: &str) -> Result<Option<Token>
     Ok(token.filter(|token| {
         let seconds = u64::from(settings.expire_days) * SECONDS_PER_DAY;
         // The way out stays open.
-        seconds == 0 || kind == Kind::Unsubscribe || clock::now_seconds() <= u64::from(token.subject.sent) + seconds
+        seconds == 0
+            || kind == Kind::Unsubscribe
+            || clock::now_seconds() <= u64::from(token.subject.sent) + seconds
     }))
 }
 

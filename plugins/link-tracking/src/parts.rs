@@ -11,9 +11,8 @@ pub fn is_body(part: &Part, all: &[Part]) -> bool {
     part.editable
         && (part.is_html() || part.is_plain())
         && shows(part, all)
-        && ancestors(part, all).all(|above| {
-            !above.media_type.starts_with("message/") && shows(above, all)
-        })
+        && ancestors(part, all)
+            .all(|above| !above.media_type.starts_with("message/") && shows(above, all))
 }
 
 /// From the part's parent up to the message.

@@ -38,7 +38,7 @@ pub fn html(html: &str, track: &mut Track<'_>, pixel: Option<&str>) -> Option<St
     }
     let at = ends
         .pixel_at()
-        .or((!tokens.ended_open()).then_some(html.len()));
+        .or_else(|| (!tokens.ended_open()).then(|| html.trim_end_matches(['\r', '\n']).len()));
     if let (Some(pixel), Some(at)) = (pixel, at) {
         splices.insert(at, pixel);
     }
@@ -88,8 +88,8 @@ fn condition(html: &str, text: Range<usize>) -> Option<Condition> {
         let Some(end) = inner.find("]>") else {
             return Some(Condition::Opens);
         };
-        let is_hidden = memchr::memchr_iter(b'[', &inner.as_bytes()[end..])
-            .any(|at| has(end + at, "[endif]"));
+        let is_hidden =
+            memchr::memchr_iter(b'[', &inner.as_bytes()[end..]).any(|at| has(end + at, "[endif]"));
         return Some(if is_hidden {
             Condition::Hidden(text.start + end + 2..text.end)
         } else {

@@ -38,9 +38,7 @@ fn enclosed(url: &str, open: char, close: char) -> impl Iterator<Item = (&str, &
 fn is_in_braces((_, inner): (&str, &str)) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "_.:|!$#@()-' ".contains(c);
     let is_id = inner.len() == 36 && inner.bytes().filter(|&byte| byte == b'-').count() == 4;
-    !is_id
-        && inner.chars().all(is_part)
-        && inner.contains(|c: char| c.is_ascii_alphanumeric())
+    !is_id && inner.chars().all(is_part) && inner.contains(|c: char| c.is_ascii_alphanumeric())
 }
 
 /// `/[name]` and `=[name]`; but `list[name]=` is how forms write a list.

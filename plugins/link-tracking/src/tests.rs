@@ -83,7 +83,10 @@ fn each_recipient_of_several_has_tokens_of_its_own() {
     assert!(relay.edited_parts().is_empty(), "nothing is common to all");
     copy(&mut plugin, "cat@c.test");
     let text = relay.text(0);
-    assert!(text.starts_with("<body><a href=\"https://y.test\">"), "{text}");
+    assert!(
+        text.starts_with("<body><a href=\"https://y.test\">"),
+        "{text}"
+    );
     let paths = paths(&text);
     assert_eq!(paths.len(), 2, "the marked link stays: {text}");
     get(&mut plugin, &paths[0]);
@@ -104,7 +107,11 @@ fn recipients_share_a_token_that_names_none_where_configured() {
     let text = relay.text(0);
     copy(&mut plugin, "cat@c.test");
     assert_eq!(relay.text(0), text);
-    assert_eq!(relay.header("List-Unsubscribe"), None, "whom would it be for");
+    assert_eq!(
+        relay.header("List-Unsubscribe"),
+        None,
+        "whom would it be for"
+    );
 }
 
 #[test]
@@ -117,12 +124,20 @@ fn recipients_share_what_would_be_too_much_to_copy() {
     let paths = paths(&relay.text(0));
     assert_eq!(get(&mut plugin, &paths[0]).status, 302);
     assert_eq!(recipient_of(&relay), None);
-    assert!(relay.log().iter().any(|(_, line)| line.contains("100 recipients share")));
+    assert!(
+        relay
+            .log()
+            .iter()
+            .any(|(_, line)| line.contains("100 recipients share"))
+    );
 }
 
 #[test]
 fn without_anything_to_tell_apart_there_are_no_copies() {
-    let relay = relay(json!({}), &format!("X-Baton-Track: off\n{SIMPLE}").replace("<a ", "<a notrack "));
+    let relay = relay(
+        json!({}),
+        &format!("X-Baton-Track: off\n{SIMPLE}").replace("<a ", "<a notrack "),
+    );
     let mut plugin = receive(&["bob@b.test", "cat@c.test"]);
     let text = relay.text(0);
     assert!(text.starts_with("<body><a href=\"https://x.test"), "{text}");
@@ -202,7 +217,9 @@ fn attachments_forwarded_messages_and_signed_parts_stay() {
 fn the_text_is_told_from_what_stands_beside_it() {
     let link = "<a href=\"https://x.test\">";
     let part = |fields: &str| format!("Content-Type: text/html{fields}\n\n{link}\n");
-    let one = |place: &str, part: &str| format!("Content-Type: multipart/{place}; boundary=b\n\n--b\n{part}--b--\n");
+    let one = |place: &str, part: &str| {
+        format!("Content-Type: multipart/{place}; boundary=b\n\n--b\n{part}--b--\n")
+    };
     let file = "\nContent-Disposition: inline; filename=a.html";
     for (message, tracked) in [
         (part(""), &[0][..]),
@@ -220,11 +237,26 @@ fn the_text_is_told_from_what_stands_beside_it() {
             &[1],
         ),
         (
-            one("related", &format!("Content-Type: image/png\n\nx\n--b\n{}", part(""))),
+            one(
+                "related",
+                &format!("Content-Type: image/png\n\nx\n--b\n{}", part("")),
+            ),
             &[2],
         ),
-        (one("alternative", &part("").replace("text/html", "text/x-amp-html")), &[]),
-        (one("alternative", &part("").replace("text/html", "text/calendar")), &[]),
+        (
+            one(
+                "alternative",
+                &part("").replace("text/html", "text/x-amp-html"),
+            ),
+            &[],
+        ),
+        (
+            one(
+                "alternative",
+                &part("").replace("text/html", "text/calendar"),
+            ),
+            &[],
+        ),
         (one("encrypted", &part("")), &[]),
     ] {
         let relay = relay(json!({ "opens": false }), &message);

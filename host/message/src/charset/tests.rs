@@ -70,7 +70,9 @@ fn undeclared_bytes_are_utf_8_or_windows_1252_and_stay_so() {
     ] {
         assert_eq!(Charset::ASCII.decode(original), text);
         let edited = format!("{text}!");
-        let bytes = Charset::ASCII.encode(&edited, original).map(Cow::into_owned);
+        let bytes = Charset::ASCII
+            .encode(&edited, original)
+            .map(Cow::into_owned);
         assert_eq!(bytes, Some([original, b"!"].concat()));
     }
     // What is left would be read as UTF-8.
@@ -119,7 +121,10 @@ fn bytes_that_a_charset_does_not_have_survive_an_edit_beside_them() {
         let bytes = charset
             .encode(&edited, original)
             .unwrap_or_else(|| panic!("{label} {text:?}"));
-        let at = original.windows(4).position(|four| four == b"link").unwrap();
+        let at = original
+            .windows(4)
+            .position(|four| four == b"link")
+            .unwrap();
         let wanted = [&original[..at], b"LINK", &original[at + 4..]].concat();
         assert_eq!(&bytes[..], wanted, "{label}");
     }

@@ -52,7 +52,11 @@ fn text_is_decoded_from_its_encoding_and_charset() {
 
 #[test]
 fn an_unknown_charset_is_a_clear_error_and_its_bytes_are_there() {
-    for (label, body) in [("x-made-up", &b"ab\xe9"[..]), ("utf-7", b"abc"), ("iso-2022-kr", b"abc")] {
+    for (label, body) in [
+        ("x-made-up", &b"ab\xe9"[..]),
+        ("utf-7", b"abc"),
+        ("iso-2022-kr", b"abc"),
+    ] {
         let head = format!("Content-Type: text/plain; charset={label}\r\n\r\n");
         let message = message(&[head.as_bytes(), body].concat());
         assert_eq!(

@@ -209,6 +209,8 @@ fn the_pixel_stands_before_the_end_of_the_body() {
         ),
         ("a</html>", Some("a<PIXEL></html>")),
         ("a", Some("a<PIXEL>")),
+        ("a\r\n\r\n", Some("a<PIXEL>\r\n\r\n")),
+        ("", Some("<PIXEL>")),
         ("a<!-- </body> -->", Some("a<!-- </body> --><PIXEL>")),
         ("</body>a</body><p>b", Some("</body>a<PIXEL></body><p>b")),
         ("a<!-- </body>", None),

@@ -37,7 +37,10 @@ fn what_follows_a_last_line_ends_it() {
 
 #[test]
 fn encoded_line_ends_are_no_lines_of_their_own() {
-    assert_eq!(kept("a=0Ab=\r\n\r\nc", "a\nb\r\nc", "a\nb\r\nd"), "a=0Ab\r\nd");
+    assert_eq!(
+        kept("a=0Ab=\r\n\r\nc", "a\nb\r\nc", "a\nb\r\nd"),
+        "a=0Ab\r\nd"
+    );
 }
 
 #[test]
