@@ -111,7 +111,7 @@ async fn measure(plugins: &Plugins) {
 /// One call of `on-data` with its fresh instance, and the writing of the message that comes out.
 async fn measure_newsletters(plugins: &Plugins) {
     let session = Arc::new(Session::new("s", "smtp", "192.0.2.1".parse().unwrap()));
-    let mut session_sitting = Sitting::session(plugins.generation(), session);
+    let session_sitting = Sitting::session(plugins.generation(), session);
     let sender = Mailbox::new("joe", Domain::parse("example.net").unwrap()).unwrap();
     let mut envelope = Envelope::new(ReversePath::Mailbox(sender.clone()));
     envelope.recipients.push(Recipient::new(sender));
