@@ -125,6 +125,11 @@ impl Part {
         })
     }
 
+    /// Decoded bytes from `offset` on, `length` of them or as many as there are.
+    pub fn read(&self, offset: u32, length: u32) -> Result<Vec<u8>, Error> {
+        host::content(self.index, offset, length)
+    }
+
     /// SHA-256 of the decoded bytes, in hex. The relay computes it.
     pub fn digest(&self) -> Result<String, Error> {
         host::digest(self.index)

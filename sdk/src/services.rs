@@ -5,7 +5,8 @@ pub mod context {
     use crate::host::context as host;
 
     /// A named fact: "hostname", "public-url", "message", "session", "listener", "peer-ip", "peer-name", "helo", "tls",
-    /// "account" or "hook". `None` where it is not known here.
+    /// "account" or "hook". Further names: "translation-reason" and its kin in `on-reply`, "egresses:POOL" and
+    /// "suspended-egresses:SITE"; the contract lists them. `None` where it is not known here.
     pub fn property(name: &str) -> Option<String> {
         host::property(name)
     }

@@ -54,6 +54,13 @@ impl Relay {
         self
     }
 
+    /// What `context::authentication_results` answers: methods and results in the words of RFC 8601.
+    pub fn authentication(self, results: &[(&str, &str)]) -> Self {
+        let owned = |(method, result): &(&str, &str)| ((*method).to_owned(), (*result).to_owned());
+        with(|state| state.authentication = results.iter().map(owned).collect());
+        self
+    }
+
     /// Sets the clock.
     pub fn now_ms(self, milliseconds: f64) -> Self {
         with(|state| state.now_ms = milliseconds);

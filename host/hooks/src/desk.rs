@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use baton_message::EditSet;
 
+use crate::delivery::Translation;
 use crate::facts::Session;
 use crate::fault::Fault;
 use crate::limits;
@@ -36,6 +37,8 @@ pub(crate) struct Desk {
     pub holds: Vec<Hold>,
     pub authentication: Vec<(String, String)>,
     pub records: Vec<CallRecord>,
+    /// What an earlier plugin said that the reply under way means.
+    pub translation: Option<Translation>,
 }
 
 impl Desk {
@@ -51,6 +54,7 @@ impl Desk {
             holds: Vec::new(),
             authentication: Vec::new(),
             records: Vec::new(),
+            translation: None,
         }
     }
 

@@ -104,6 +104,12 @@ pub trait Services: Send + Sync + 'static {
         message: Bytes,
     ) -> BoxFuture<'a, Result<String, SubmitError>>;
 
+    /// A fact for `context.property` that belongs to no call of a plugin; none where the relay knows nothing of that name.
+    fn property(&self, name: &str) -> Option<String> {
+        let _ = name;
+        None
+    }
+
     /// Something worth an event: of the plugin itself, or of the host about it.
     fn event(&self, event: PluginEvent<'_>);
     /// A line a plugin wrote in a call that was dropped halfway; those of other calls are in [`crate::CallRecord::logs`].

@@ -190,6 +190,15 @@ pub enum Event {
         from: String,
         to: String,
     },
+    /// An operator changed what a plugin remembers.
+    PluginKeyChanged {
+        plugin: String,
+        key: String,
+        /// "set" or "deleted".
+        what: &'static str,
+        /// Name of the token that was shown; none where none is asked for.
+        by: Option<String>,
+    },
     /// A line a plugin wrote with `log`, or to standard error.
     PluginLog {
         plugin: String,

@@ -6,6 +6,7 @@
 mod events;
 mod guard;
 mod inbox;
+mod kv;
 mod listen;
 mod messages;
 mod page;
@@ -19,6 +20,7 @@ mod suppression;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -36,6 +38,7 @@ use crate::clock::Timestamp;
 use crate::config;
 use crate::event::Bus;
 use crate::event::metrics::Load;
+use crate::services::kv::Kv;
 use crate::store::Store;
 
 pub use listen::{Bound, bind};
@@ -52,6 +55,9 @@ pub struct Parts {
     pub bus: Bus,
     pub store: Store,
     pub plugins: Arc<Plugins>,
+    pub kv: Arc<Kv>,
+    /// Bytes of key-value by plugin, where the configuration says other than the default.
+    pub kv_quotas: HashMap<String, u64>,
     pub submit: Submit,
     /// What waits and is under way.
     pub load: Box<dyn Fn() -> Load + Send + Sync>,
@@ -112,6 +118,11 @@ pub fn admin(parts: Arc<Parts>) -> Router {
         )
         .route("/suppression/{address}", delete(suppression::remove))
         .route("/plugins", get(plugins::list))
+        .route("/plugins/{name}/kv", get(kv::list))
+        .route(
+            "/plugins/{name}/kv/{*key}",
+            get(kv::one).put(kv::put).delete(kv::remove),
+        )
         .route("/events", get(events::stream))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method);

@@ -97,6 +97,8 @@ pub const RETURNED_BYTES_MAX: usize = 50 << 10;
 
 /// Messages that beget messages: how long the chain may be that plugins make by submitting.
 pub const SUBMIT_HOPS_MAX: u8 = 3;
+/// Sites of which it is known which egresses rest towards them.
+pub const RESTING_SITES_MAX: usize = 10_000;
 /// What a plugin's HTTP connection buffers of a head.
 pub const HTTP_BUFFER_BYTES_MAX: usize = 64 << 10;
 /// How often what plugins wrote into their key-value is made durable.

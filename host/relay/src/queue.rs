@@ -10,6 +10,7 @@ mod conclude;
 pub mod fate;
 mod intake;
 pub mod plan;
+pub mod rests;
 mod router;
 pub mod schedule;
 pub mod site;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::plan::{Plan, SiteKey};
+use self::rests::Rests;
 use self::schedule::RetryPolicy;
 use self::site::{SiteLimits, SiteQueue};
 use self::window::{Group, Window, WindowLimits};
@@ -50,6 +52,7 @@ pub struct Parts {
     pub plugins: Arc<Plugins>,
     pub outbound: Outbound,
     pub bus: Bus,
+    pub rests: Arc<Rests>,
 }
 
 struct Shared {
@@ -218,6 +221,7 @@ impl Queue {
             if let Some(site) = state.sites.get_mut(key) {
                 site.queue.resume();
             }
+            self.shared.parts.rests.end(key);
         }
         drop(state);
         if !keys.is_empty() {
@@ -245,6 +249,7 @@ impl Queue {
             Some(site) => site.queue.suspend(lasts, why, now),
             None => return,
         };
+        self.shared.parts.rests.begin(key, lasts, Instant::now());
         self.shared.parts.bus.emit(Event::SiteThrottled {
             site: key.to_string(),
             how: Throttle::Suspend,

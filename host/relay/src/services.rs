@@ -26,6 +26,7 @@ use crate::event::{self, Bus, Event, Source};
 use crate::inbound::{self, submit};
 use crate::limits;
 use crate::meta::Meta;
+use crate::queue::rests::Rests;
 
 /// The relay, as plugins see it.
 pub struct RelayServices {
@@ -37,6 +38,10 @@ pub struct RelayServices {
     pub http_grants: HashMap<String, Vec<String>>,
     pub bus: Bus,
     pub began: Instant,
+    /// Egresses that are left alone towards some site.
+    pub rests: Arc<Rests>,
+    /// By name of a pool or an egress: the egresses it stands for.
+    pub pools: HashMap<String, Vec<String>>,
     /// Set once there is somebody to submit to. Weak, since that one has the plugins, and they have this.
     pub inbound: OnceLock<Weak<inbound::Shared>>,
 }
@@ -215,6 +220,18 @@ impl Services for RelayServices {
         message: Bytes,
     ) -> BoxFuture<'a, Result<String, SubmitError>> {
         Box::pin(self.submit_now(plugin, cause, sender, recipients, message))
+    }
+
+    fn property(&self, name: &str) -> Option<String> {
+        let (what, of) = name.split_once(':')?;
+        match what {
+            "egresses" => Some(self.pools.get(of)?.join(" ")),
+            "suspended-egresses" => {
+                let resting = self.rests.of(of, Instant::now());
+                (!resting.is_empty()).then(|| resting.join(" "))
+            }
+            _ => None,
+        }
     }
 
     fn event(&self, told: PluginEvent<'_>) {

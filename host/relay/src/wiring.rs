@@ -92,6 +92,7 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
         plugins: plugins.clone(),
         outbound,
         bus: bus.clone(),
+        rests: services.rests.clone(),
     };
     let queue = Queue::start(parts, handover);
     let background = TaskTracker::new();
@@ -136,6 +137,8 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
         bus: bus.clone(),
         store: store.clone(),
         plugins: plugins.clone(),
+        kv: kv.clone(),
+        kv_quotas: kv_quotas(&config),
         submit: submit(inbound.clone()),
         load: load(store.clone(), queue.clone()),
         trouble: trouble(store.clone()),
@@ -320,7 +323,27 @@ fn services(
         bus: bus.clone(),
         began: Instant::now(),
         inbound: OnceLock::new(),
+        rests: Arc::default(),
+        pools: pools(config),
     }
+}
+
+fn kv_quotas(config: &Config) -> HashMap<String, u64> {
+    let sections = config.plugins.sections.iter();
+    sections
+        .filter_map(|(name, section)| Some((name.clone(), section.grants.kv_bytes?)))
+        .collect()
+}
+
+/// Which egresses a name that a route may give stands for.
+fn pools(config: &Config) -> HashMap<String, Vec<String>> {
+    let egresses = config.delivery.egresses.keys();
+    let alone = egresses.map(|name| (name.clone(), vec![name.clone()]));
+    let pools = config.delivery.pools.iter();
+    pools
+        .map(|(name, members)| (name.clone(), members.clone()))
+        .chain(alone)
+        .collect()
 }
 
 /// Compiling may take seconds the first time.

@@ -31,7 +31,7 @@ pub mod context {
     }
 
     pub fn authentication_results() -> Vec<(String, String)> {
-        Vec::new()
+        with(|state| state.authentication.clone())
     }
 }
 

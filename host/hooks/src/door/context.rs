@@ -5,12 +5,25 @@ use std::sync::Arc;
 use rand::RngCore;
 
 use super::Met;
+use crate::delivery::Translation;
 use crate::desk::{clip, has_controls};
 use crate::fault::Fault;
 use crate::guest::Guest;
 use crate::limits;
 use crate::record::{LogLevel, Score};
 use crate::services::{PluginEvent, PluginEventKind};
+
+/// One word of what an earlier plugin said that a reply means.
+fn translated(found: &Translation, what: &str) -> Option<Arc<str>> {
+    Some(match what {
+        "disposition" => found.disposition.name().into(),
+        "reason" => found.reason.as_str().into(),
+        "scope" => found.scope.name().into(),
+        "advice" => found.advice.name().into(),
+        "rule" => found.rule.as_str().into(),
+        _ => return None,
+    })
+}
 
 impl Guest {
     /// See `context.property` in the contract.
@@ -40,7 +53,13 @@ impl Guest {
             "peer-name" => session.and_then(|s| s.peer_name.clone()),
             "helo" => session.and_then(|s| s.helo.clone()),
             "tls" => session.and_then(|s| s.tls.clone()),
-            _ => None,
+            _ => match name.strip_prefix("translation-") {
+                Some(what) => desk
+                    .translation
+                    .as_ref()
+                    .and_then(|found| translated(found, what)),
+                None => desk.house.services.property(name).map(Arc::from),
+            },
         })
     }
 

@@ -195,8 +195,8 @@ impl Sitting {
         RouteVerdict::Default
     }
 
-    /// A remote reply that is not success, or a failure without one. The first translation wins; a fault is as no answer,
-    /// since the reply stands for itself.
+    /// A remote reply that is not success, or a failure without one. The first translation wins, and the plugins after it
+    /// are told of the reply with it; a fault is as no answer, since the reply stands for itself.
     pub async fn on_reply(
         &mut self,
         attempt: &Attempt,
@@ -211,10 +211,10 @@ impl Sitting {
                 reply,
             };
             if let Ok(Answer::Translation(Some(found))) = self.ask(at, &question).await {
-                return Some(found);
+                self.desk_mut().translation.get_or_insert(found);
             }
         }
-        None
+        self.desk_mut().translation.take()
     }
 
     /// Final success. All are told.

@@ -2,6 +2,7 @@
 
 mod desk;
 mod golden;
+mod kv;
 mod run;
 
 use std::path::{Path, PathBuf};
@@ -34,6 +35,9 @@ pub enum Plugin {
     Test(golden::Test),
     /// Put a folder of tests into a component.
     Embed(golden::Embed),
+    /// Read and change what a plugin of a running relay remembers.
+    #[command(subcommand)]
+    Kv(kv::Kv),
     /// Run one hook with a message or with replies; the result goes to standard output, all else to standard error.
     Run(run::Run),
 }
@@ -45,6 +49,7 @@ impl Plugin {
             Plugin::Inspect { plugin, json } => inspect(&plugin, json),
             Plugin::Test(command) => command.run(),
             Plugin::Embed(command) => command.run(),
+            Plugin::Kv(command) => command.run(),
             Plugin::Run(command) => command.run(),
         }
     }

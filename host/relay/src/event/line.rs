@@ -102,6 +102,7 @@ pub(super) fn line(event: &Event) -> Line<'_> {
         | Event::PluginFault { .. }
         | Event::PluginBreaker { .. }
         | Event::PluginRolledBack { .. }
+        | Event::PluginKeyChanged { .. }
         | Event::PluginLog { .. }
         | Event::PluginEvent { .. } => plugin(event),
         _ => delivering(event),
@@ -354,6 +355,18 @@ fn plugin(event: &Event) -> Line<'_> {
         Event::PluginRemoved { plugin } => Line {
             what: "plugin removed",
             plugin: Some(plugin),
+            ..Line::default()
+        },
+        Event::PluginKeyChanged {
+            plugin,
+            key,
+            what,
+            by,
+        } => Line {
+            what: "plugin key changed",
+            plugin: Some(plugin),
+            account: by.as_deref(),
+            detail: Some(format!("{what} {key}").into()),
             ..Line::default()
         },
         Event::PluginFault {

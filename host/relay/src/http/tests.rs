@@ -63,6 +63,8 @@ async fn house_with(change: impl FnOnce(&mut config::Http)) -> House {
         bus: bus.clone(),
         store: store.clone(),
         plugins: Arc::new(plugins.await.unwrap().unwrap()),
+        kv: Arc::new(Kv::new(store.clone())),
+        kv_quotas: HashMap::new(),
         submit: taker(submitted.clone()),
         load: Box::new(Load::default),
         trouble: Box::new(|| None),
@@ -615,5 +617,85 @@ async fn a_connection_that_says_nothing_is_closed() {
         tokio::time::timeout(Duration::from_secs(10), serving)
             .await
             .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn an_operator_reads_and_changes_what_a_plugin_remembers() {
+    let house = house().await;
+    let (plugin, _) = bundled::COMPONENTS[0];
+    let path = |rest: &str| format!("/api/v1/plugins/{plugin}/kv{rest}");
+    let mut events = house.bus.subscribe();
+    let put = async |key: &str, body: Value| {
+        let request = house
+            .request("PUT", &path(key))
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        house.send(request).await.status()
+    };
+    let get = async |key: &str| {
+        let request = house.request("GET", &path(key)).body(Body::empty());
+        let response = house.send(request.unwrap()).await;
+        let json: Value = serde_json::from_slice(response.body()).unwrap();
+        (response.status(), json)
+    };
+    let kept = put("/a/b%40c.test", json!({ "value": [1, "x"] })).await;
+    assert_eq!(kept, StatusCode::NO_CONTENT);
+    let kept = put("/a/d", json!({ "value": "text", "ttl_seconds": 60 })).await;
+    assert_eq!(kept, StatusCode::NO_CONTENT);
+    put("/b", json!({ "value_base64": "/w==" })).await;
+
+    let (status, row) = get("/a/b@c.test").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(row, json!({ "key": "a/b@c.test", "value": "[1,\"x\"]" }));
+    assert!(get("/a/d").await.1["expires"].is_string());
+    assert_eq!(get("/b").await.1["value_base64"], "/w==");
+    let (_, keys) = get("?prefix=a/&limit=10").await;
+    assert_eq!(keys, json!(["a/b@c.test", "a/d"]));
+
+    let delete = async |key: &str| {
+        let request = house.request("DELETE", &path(key)).body(Body::empty());
+        house.send(request.unwrap()).await.status()
+    };
+    assert_eq!(delete("/b").await, StatusCode::NO_CONTENT);
+    assert_eq!(delete("/b").await, StatusCode::NOT_FOUND);
+    assert_eq!(get("/b").await.0, StatusCode::NOT_FOUND);
+
+    // What makes no sense changes nothing.
+    assert_eq!(put("/c", json!({})).await, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        put("/c%00", json!({ "value": "x" })).await,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        put("/c", json!({ "value": "x".repeat(65_537) })).await,
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
+    let request = house
+        .request("PUT", "/api/v1/plugins/nobody/kv/c")
+        .header("content-type", "application/json")
+        .body(Body::from("{\"value\":\"x\"}"));
+    let answer = house.send(request.unwrap()).await.status();
+    assert_eq!(answer, StatusCode::NOT_FOUND);
+
+    let mut told = Vec::new();
+    while told.len() < 4 {
+        let Some(crate::event::stream::Next::Event(event)) = events.next().await else {
+            panic!("the stream goes on");
+        };
+        let event = serde_json::to_value(&*event).unwrap();
+        if event["kind"] == "plugin-key-changed" {
+            told.push(format!("{} {}", event["what"], event["key"]));
+        }
+    }
+    assert_eq!(
+        told,
+        [
+            "\"set\" \"a/b@c.test\"",
+            "\"set\" \"a/d\"",
+            "\"set\" \"b\"",
+            "\"deleted\" \"b\""
+        ]
     );
 }

@@ -41,9 +41,16 @@ impl SiteKey {
         }
     }
 
-    /// The site as people and plugins read it: a domain, a host, an address, or a smart host's name.
+    /// The site as people and plugins read it.
     pub fn site(&self) -> String {
-        match &self.hop {
+        self.hop.site()
+    }
+}
+
+impl Hop {
+    /// A domain, a host, an address, or a smart host's name.
+    fn site(&self) -> String {
+        match self {
             Hop::Inbox => "inbox".to_owned(),
             Hop::Next(NextHop::Mx(domain)) => domain.to_string(),
             Hop::Next(hop) => hop.to_string(),
@@ -83,13 +90,13 @@ pub enum PlanError {
 /// Priority of a route that names none.
 const PRIORITY: u8 = 128;
 
-/// Decides where a recipient's mail goes. `chance` is uniform in `0.0..1.0` and picks an egress of a pool; `avoid` is one
-/// that was told to rest.
+/// Decides where a recipient's mail goes. `chance` is uniform in `0.0..1.0` and picks an egress of a pool; `avoid` are those
+/// that rest.
 pub fn plan(
     config: &Config,
     route: &Route,
     domain: &Domain,
-    avoid: Option<&str>,
+    avoid: &[String],
     chance: f64,
 ) -> Result<Plan, PlanError> {
     let hop = hop(config, route, domain);
@@ -122,6 +129,11 @@ pub fn plan(
     })
 }
 
+/// The site that [`plan`] comes to.
+pub fn site(config: &Config, route: &Route, domain: &Domain) -> String {
+    hop(config, route, domain).site()
+}
+
 fn hop(config: &Config, route: &Route, domain: &Domain) -> Hop {
     // Whatever a plugin says: in the dev mode nothing leaves the machine.
     if config.mode == Mode::Dev {
@@ -138,7 +150,7 @@ fn hop(config: &Config, route: &Route, domain: &Domain) -> Hop {
 fn egress(
     config: &Config,
     wanted: Option<&str>,
-    avoid: Option<&str>,
+    avoid: &[String],
     chance: f64,
 ) -> Result<Option<Arc<str>>, PlanError> {
     let Some(name) = wanted.or(config.delivery.default_pool.as_deref()) else {
@@ -150,10 +162,7 @@ fn egress(
     let pool = config.delivery.pools.get(name);
     let pool = pool.filter(|pool| !pool.is_empty());
     let pool = pool.ok_or_else(|| PlanError::NoEgress(name.to_owned()))?;
-    let rested: Vec<&String> = pool
-        .iter()
-        .filter(|one| Some(one.as_str()) != avoid)
-        .collect();
+    let rested: Vec<&String> = pool.iter().filter(|one| !avoid.contains(one)).collect();
     let from = if rested.is_empty() {
         pool.iter().collect()
     } else {

@@ -1,7 +1,7 @@
 //! From the window to a site's queue: the message is loaded, plugins say where it goes.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use baton_hooks::{Attempt, Hook, RemoteReply, Route, RouteVerdict, Sitting, Stage};
 use baton_smtp::EnhancedStatus;
@@ -76,12 +76,14 @@ async fn route(queue: &Queue, group: Group<MessageId, Payload>) {
             _ => Route::default(),
         };
         let domain = one.entry.recipient.address.domain();
-        let avoid = notes.avoid.as_deref();
+        let site = plan::site(&queue.shared.parts.config, &route, domain);
+        let mut avoid = queue.shared.parts.rests.of(&site, Instant::now());
+        avoid.extend(notes.avoid);
         let planned = plan::plan(
             &queue.shared.parts.config,
             &route,
             domain,
-            avoid,
+            &avoid,
             rand::random(),
         );
         match planned {

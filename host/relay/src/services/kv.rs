@@ -24,6 +24,8 @@ const BUCKET: &str = "\0bucket\0";
 /// All plugins' rows.
 pub struct Kv {
     store: Store,
+    /// One flush at a time: what one hands to a commit, another must not take for durable.
+    flushing: tokio::sync::Mutex<()>,
     namespaces: Mutex<HashMap<String, Arc<Mutex<Namespace>>>>,
 }
 
@@ -64,6 +66,7 @@ impl Kv {
     pub fn new(store: Store) -> Kv {
         Kv {
             store,
+            flushing: tokio::sync::Mutex::default(),
             namespaces: Mutex::default(),
         }
     }
@@ -74,6 +77,21 @@ impl Kv {
         let mut namespace = lock(&namespace);
         let row = self.row(&mut namespace, plugin, key, now_ms)?;
         Ok(row.alive(now_ms).cloned())
+    }
+
+    /// The value and when its time is over, in milliseconds since 1970.
+    pub fn look(
+        &self,
+        plugin: &str,
+        key: &str,
+        now_ms: u64,
+    ) -> Result<Option<(Bytes, Option<u64>)>, KvError> {
+        let namespace = self.namespace(plugin);
+        let mut namespace = lock(&namespace);
+        let row = self.row(&mut namespace, plugin, key, now_ms)?;
+        Ok(row
+            .alive(now_ms)
+            .map(|value| (value.clone(), row.expires_ms)))
     }
 
     /// Stores a value.
@@ -285,6 +303,7 @@ impl Kv {
 
     /// Makes durable what was changed since the last time.
     pub async fn flush(&self) -> Result<(), StoreError> {
+        let _alone = self.flushing.lock().await;
         let namespaces: Vec<(String, Arc<Mutex<Namespace>>)> = lock(&self.namespaces)
             .iter()
             .map(|(name, namespace)| (name.clone(), namespace.clone()))

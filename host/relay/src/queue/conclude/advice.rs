@@ -1,7 +1,7 @@
 //! What an attempt says about its site: how many connections, how fast, and whether to leave it alone.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Concluded;
 use crate::event::{Event, Throttle};
@@ -87,10 +87,12 @@ fn unreachable(queue: &Queue, key: &Arc<SiteKey>, why: &str) {
         None => return,
     };
     if let Some(rest_ms) = rests {
+        let lasts = Duration::from_millis(rest_ms);
+        queue.shared.parts.rests.begin(key, lasts, Instant::now());
         queue.shared.parts.bus.emit(Event::SiteThrottled {
             site: key.to_string(),
             how: Throttle::Suspend,
-            lasts: Duration::from_millis(rest_ms),
+            lasts,
             why: why.to_owned(),
         });
     }
