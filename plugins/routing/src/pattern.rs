@@ -1,4 +1,9 @@
-//! Which domains a route is for: `example.com`, `.example.com` for all below it (and `*.example.com`, the same), or `*`.
+//! Patterns of domains: `example.com`, `.example.com` for all below it (and `*.example.com`, the same), or `*`; and lists of them as operators
+//! write them.
+
+use std::fmt;
+
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
 /// A pattern as the operator wrote it.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +71,38 @@ pub fn is_domain(text: &str) -> bool {
 
 fn is_literal(text: &str) -> bool {
     text.starts_with('[') && text.ends_with(']')
+}
+
+/// A text, or a list of texts.
+pub fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Either;
+
+    impl<'de> Visitor<'de> for Either {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text or a list of texts")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(vec![text.to_owned()])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut texts = Vec::new();
+            while let Some(text) = list.next_element()? {
+                texts.push(text);
+            }
+            if texts.is_empty() {
+                return Err(de::Error::custom(
+                    "an empty list matches nothing; leave the key out to match all",
+                ));
+            }
+            Ok(texts)
+        }
+    }
+
+    deserializer.deserialize_any(Either)
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use baton_sdk::prelude::*;
 use baton_sdk::serde_json::{Value, json};
@@ -178,6 +179,381 @@ fn wrong_configuration_is_named_with_its_place() {
         ),
     ] {
         let _relay = testing::Relay::new().config(json!({ "routes": routes }));
+        let error = Routing::new().err().expect("a mistake").to_string();
+        assert!(error.contains(words), "{error} should contain {words}");
+    }
+}
+
+#[test]
+fn a_route_may_ask_where_the_mail_of_a_domain_is_taken() {
+    let _relay = testing::Relay::new()
+        .config(json!({ "routes": [
+            { "mx": ".big.test", "next-hop": "in.big.test", "queue": "big" },
+            { "mx": "small.test", "next-hop": "in.small.test" },
+        ]}))
+        .dns("MX", "a.test", &["10 mx1.big.test", "20 mx2.big.test"])
+        .dns("MX", "b.test", &["10 mx.other.test"])
+        .dns_error("MX", "small.test", dns::Error::NoData)
+        .dns_error("MX", "slow.test", dns::Error::Timeout)
+        .dns_error("MX", "ungranted.test", dns::Error::NotGranted);
+    let mut plugin = Routing::new().expect("a good configuration");
+    assert_eq!(
+        next_hop(&mut plugin, "x@a.test").as_deref(),
+        Some("in.big.test")
+    );
+    assert_eq!(next_hop(&mut plugin, "x@b.test"), None);
+    let itself = next_hop(&mut plugin, "x@small.test");
+    assert_eq!(itself.as_deref(), Some("in.small.test"));
+    assert_eq!(next_hop(&mut plugin, "x@slow.test"), None);
+    let error = plugin.on_route(&testing::attempt("a@a.test", "x@ungranted.test"));
+    assert!(
+        error
+            .expect_err("a mistake")
+            .to_string()
+            .contains("dns = true")
+    );
+}
+
+#[test]
+fn a_field_of_the_message_decides_through_a_tag() {
+    let relay = testing::Relay::new()
+        .config(json!({ "routes": [
+            { "header": "X-Queue: Bulk", "queue": "bulk" },
+            { "header": ["X-Urgent", "Importance: high"], "priority": 255 },
+        ]}))
+        .message("X-Queue:  bulk \r\nImportance: low\r\nSubject: x\r\n\r\n");
+    let mut plugin = Routing::new().expect("a good configuration");
+    let envelope = testing::envelope("a@a.test", &["b@b.test"]);
+    let session = testing::session();
+    plugin.on_data(&session, &envelope).expect("no fault");
+    assert_eq!(relay.tag("routing.header.x-queue").as_deref(), Some("bulk"));
+    assert_eq!(relay.tag("routing.header.subject"), None);
+    let found = route(&mut plugin, "b@b.test").expect("a route");
+    assert_eq!(found.queue.as_deref(), Some("bulk"));
+
+    let _relay = relay.message("X-Urgent:\r\n\r\n");
+    context::set_tag("routing.header.x-queue", "other");
+    plugin.on_data(&session, &envelope).expect("no fault");
+    assert_eq!(
+        route(&mut plugin, "b@b.test").expect("a route").priority,
+        Some(255)
+    );
+}
+
+fn pool_of(plugin: &mut Routing, message: usize) -> Option<String> {
+    let attempt = Attempt {
+        message: format!("01JH2Q00000000000000{message:06}"),
+        ..testing::attempt("a@a.test", "b@b.test")
+    };
+    plugin.on_route(&attempt).expect("no fault")?.egress_pool
+}
+
+#[test]
+fn a_pool_that_warms_up_takes_no_more_than_its_day_allows() {
+    // The stand-in's clock stands at 2026-01-01.
+    let relay = testing::Relay::new().config(json!({
+        "routes": [{ "egress-pools": [{ "name": "new", "weight": 99 }, { "name": "old", "weight": 1 }] }],
+        "warm-up": { "new": { "start": "2025-12-31", "days": [5, 10] } },
+    }));
+    let mut plugin = Routing::new().expect("a good configuration");
+    let mut count = |from: usize| {
+        (from..from + 200)
+            .filter(|n| pool_of(&mut plugin, *n).as_deref() == Some("new"))
+            .count()
+    };
+    assert_eq!(count(0), 10, "the second day's cap");
+    let full = relay
+        .events()
+        .into_iter()
+        .filter(|(kind, _)| kind == "warm-up-full");
+    assert_eq!(full.count(), 1, "told once");
+    relay.advance(Duration::from_secs(86_400));
+    assert!(count(1000) > 150, "after the last day there is no cap");
+
+    let relay = testing::Relay::new().config(json!({
+        "routes": [{ "egress-pools": [{ "name": "new", "weight": 99 }, { "name": "old", "weight": 1 }] }],
+        "warm-up": { "new": { "start": "2026-01-02", "days": [5] } },
+    }));
+    let mut plugin = Routing::new().expect("a good configuration");
+    assert!((0..200).all(|n| pool_of(&mut plugin, n).as_deref() == Some("old")));
+    relay.advance(Duration::from_secs(86_400));
+    let taken = (0..200).filter(|n| pool_of(&mut plugin, *n).as_deref() == Some("new"));
+    assert_eq!(taken.count(), 5);
+}
+
+#[test]
+fn mail_goes_round_a_pool_that_is_suspended() {
+    let relay = testing::Relay::new()
+        .config(json!({ "routes": [{ "egress-pools": [
+            { "name": "one", "weight": 50 }, { "name": "two", "weight": 50 }
+        ]}]}))
+        .property("egresses:one", "ip1 ip2")
+        .property("egresses:two", "ip3");
+    let mut plugin = Routing::new().expect("a good configuration");
+    let mut all = || -> Vec<String> {
+        let mut pools: Vec<String> = (0..100).filter_map(|n| pool_of(&mut plugin, n)).collect();
+        pools.sort_unstable();
+        pools.dedup();
+        pools
+    };
+    assert_eq!(all(), ["one", "two"]);
+    let relay = relay.property("suspended-egresses:b.test", "ip1");
+    assert_eq!(all(), ["one", "two"], "one of its egresses still works");
+    let relay = relay.property("suspended-egresses:b.test", "ip1 ip2");
+    assert_eq!(all(), ["two"]);
+    assert!(relay.events().iter().any(|(kind, _)| kind == "failover"));
+    let relay = relay.property("suspended-egresses:b.test", "ip1 ip2 ip3");
+    assert_eq!(
+        all(),
+        ["one", "two"],
+        "where all rest, each keeps its own and waits"
+    );
+    let _relay = relay.property("suspended-egresses:b.test", "");
+    kv::set_string("suspend/two", "listed at bl.test", None).expect("kv");
+    assert_eq!(all(), ["one"]);
+}
+
+#[test]
+fn tables_in_key_value_change_routes_while_mail_flows() {
+    let mut plugin = plugin(json!([{ "domain": "a.test", "next-hop": "config.test" }]));
+    assert_eq!(
+        next_hop(&mut plugin, "x@a.test").as_deref(),
+        Some("config.test")
+    );
+    kv::set_string(
+        "routes",
+        r#"[{"domain":["a.test","c.test"],"next-hop":"live.test"}]"#,
+        None,
+    )
+    .expect("kv");
+    assert_eq!(
+        next_hop(&mut plugin, "x@a.test").as_deref(),
+        Some("live.test")
+    );
+    kv::set_string("domain/c.test", r#"{"next-hop":"own.test"}"#, None).expect("kv");
+    assert_eq!(
+        next_hop(&mut plugin, "x@c.test").as_deref(),
+        Some("own.test")
+    );
+    kv::set_string("routes/shop", r#"[{"next-hop":"shop.test"}]"#, None).expect("kv");
+    let mut attempt = testing::attempt("a@a.test", "x@c.test");
+    attempt.account = Some("shop".to_owned());
+    let of_shop = plugin
+        .on_route(&attempt)
+        .expect("no fault")
+        .expect("a route");
+    assert_eq!(of_shop.next_hop.as_deref(), Some("shop.test"));
+    assert_eq!(
+        next_hop(&mut plugin, "x@c.test").as_deref(),
+        Some("own.test")
+    );
+    kv::delete("routes").expect("kv");
+    assert_eq!(
+        next_hop(&mut plugin, "x@a.test").as_deref(),
+        Some("config.test")
+    );
+
+    for (key, value, words) in [
+        ("routes", "[{]", "key-value `routes`"),
+        (
+            "routes",
+            r#"[{"domain":"a.test"}]"#,
+            "route 1: it says which mail",
+        ),
+        (
+            "domain/c.test",
+            r#"{"next-hop":"127.0.0.1"}"#,
+            "stands in brackets",
+        ),
+    ] {
+        kv::set_string(key, value, None).expect("kv");
+        let error = plugin.on_route(&testing::attempt("a@a.test", "x@c.test"));
+        let error = error.expect_err("a mistake").to_string();
+        assert!(error.contains(words), "{error} should contain {words}");
+        kv::delete(key).expect("kv");
+    }
+}
+
+#[test]
+fn each_tenant_has_tables_and_a_queue_of_its_own() {
+    let _relay = testing::Relay::new().config(json!({
+        "routes": [{ "domain": "a.test", "next-hop": "all.test" }],
+        "tenants": { "shop": {
+            "routes": [{ "domain": "a.test", "next-hop": "shop.test" }],
+            "aliases": { "info@a.test": "ann@shop.test" },
+            "egress-pool": "warm",
+        }},
+        "separate-accounts": true,
+    }));
+    let mut plugin = Routing::new().expect("a good configuration");
+    let mut of = |account: &str, to: &str| {
+        let attempt = Attempt {
+            account: (!account.is_empty()).then(|| account.to_owned()),
+            ..testing::attempt("x@x.test", to)
+        };
+        plugin.on_route(&attempt).expect("no fault")
+    };
+    let shop = of("shop", "b@a.test").expect("a route");
+    assert_eq!(shop.next_hop.as_deref(), Some("shop.test"));
+    assert_eq!(
+        (shop.queue.as_deref(), shop.egress_pool.as_deref()),
+        (Some("shop"), Some("warm"))
+    );
+    let other = of("other", "b@a.test").expect("a route");
+    assert_eq!(other.next_hop.as_deref(), Some("all.test"));
+    assert_eq!(
+        (other.queue.as_deref(), other.egress_pool),
+        (Some("other"), None)
+    );
+    assert_eq!(
+        of("other", "b@b.test").expect("a queue").queue.as_deref(),
+        Some("other")
+    );
+    assert_eq!(of("", "b@b.test"), None);
+    assert_eq!(
+        resolve(&mut plugin, "shop", "info@a.test"),
+        Ok(vec!["ann@shop.test".to_owned()])
+    );
+    assert_eq!(resolve(&mut plugin, "other", "info@a.test"), Ok(Vec::new()));
+}
+
+/// Whom a recipient stands for; nobody new where it stands for itself, and the code where it is refused.
+fn resolve(plugin: &mut Routing, account: &str, to: &str) -> std::result::Result<Vec<String>, u16> {
+    let session = Session {
+        account: (!account.is_empty()).then(|| account.to_owned()),
+        ..testing::session()
+    };
+    let envelope = testing::envelope("x@x.test", &[]);
+    match plugin
+        .on_rcpt(&session, &envelope, &testing::recipient(to))
+        .expect("no fault")
+    {
+        RecipientDecision::Rewrite(to) => Ok(to.iter().map(ToString::to_string).collect()),
+        RecipientDecision::Decide(Decision::Next) => Ok(Vec::new()),
+        RecipientDecision::Decide(Decision::Reject(reply)) => Err(reply.code),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn aliases_catch_alls_and_moved_domains_lead_to_mailboxes() {
+    let _relay = testing::Relay::new().config(json!({
+        "aliases": {
+            "info@a.test": ["ann@a.test", "bob@b.test"],
+            "ann@a.test": ["ann@a.test", "archive@b.test"],
+            "@old.test": "@a.test",
+            "@a.test": "catch@a.test",
+            "@.sub.test": "@b.test",
+            "loop1@c.test": "loop2@c.test", "loop2@c.test": "loop1@c.test",
+        },
+        "known-recipients-only": ["c.test", "a.test"],
+    }));
+    let mut plugin = Routing::new().expect("a good configuration");
+    for (to, expected) in [
+        ("x@elsewhere.test", Ok(vec![])),
+        (
+            "Info@A.test",
+            Ok(vec!["ann@a.test", "archive@b.test", "bob@b.test"]),
+        ),
+        ("ann@a.test", Ok(vec!["ann@a.test", "archive@b.test"])),
+        (
+            "info@old.test",
+            Ok(vec!["ann@a.test", "archive@b.test", "bob@b.test"]),
+        ),
+        ("any@old.test", Ok(vec!["catch@a.test"])),
+        ("any@a.test", Ok(vec!["catch@a.test"])),
+        ("Joe@x.y.sub.test", Ok(vec!["Joe@b.test"])),
+        ("loop1@c.test", Ok(vec![])),
+        ("stranger@c.test", Err(550)),
+    ] {
+        let expected = expected.map(|to| to.into_iter().map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(resolve(&mut plugin, "", to), expected, "{to}");
+    }
+    kv::set_string("alias/stranger@c.test", "new@c.test", None).expect("kv");
+    kv::set_string(
+        "alias/shop/stranger@c.test",
+        r#"["s1@d.test","s2@d.test"]"#,
+        None,
+    )
+    .expect("kv");
+    assert_eq!(
+        resolve(&mut plugin, "", "stranger@c.test"),
+        Ok(vec!["new@c.test".to_owned()])
+    );
+    let of_shop = resolve(&mut plugin, "shop", "stranger@c.test");
+    assert_eq!(
+        of_shop,
+        Ok(vec!["s1@d.test".to_owned(), "s2@d.test".to_owned()])
+    );
+    kv::set_string("alias/@e.test", "nonsense", None).expect("kv");
+    let envelope = testing::envelope("x@x.test", &[]);
+    let error = plugin
+        .on_rcpt(
+            &testing::session(),
+            &envelope,
+            &testing::recipient("x@e.test"),
+        )
+        .expect_err("a mistake");
+    assert!(
+        error.to_string().contains("key-value `alias/@e.test`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn wrong_tables_are_named_with_their_place() {
+    for (config, words) in [
+        (
+            json!({ "aliases": { "ann": "b@b.test" } }),
+            "`ann` is no address",
+        ),
+        (
+            json!({ "aliases": { "Ann@a.test": "b@b.test" } }),
+            "must be in lower case",
+        ),
+        (
+            json!({ "aliases": { "ann@a.test": "bob" } }),
+            "ann@a.test: `bob` is no address",
+        ),
+        (json!({ "aliases": { "ann@a.test": [] } }), "an empty list"),
+        (
+            json!({ "tenants": { "shop": { "routes": [{ "port": 0 }] } } }),
+            "tenant shop: route 1: port",
+        ),
+        (
+            json!({ "tenants": { "shop": { "rutes": [] } } }),
+            "unknown field `rutes`",
+        ),
+        (
+            json!({ "warm-up": { "new": { "start": "soon", "days": [1] } } }),
+            "warm-up of new: start: `soon`",
+        ),
+        (
+            json!({ "warm-up": { "new": { "start": "2026-01-01", "days": [] } } }),
+            "a list of caps",
+        ),
+        (
+            json!({ "routes": [{ "egress-pool": "new" }], "warm-up": { "new": { "start": "2026-01-01", "days": [1] } } }),
+            "add one without a schedule",
+        ),
+        (
+            json!({ "routes": [{ "header": ": x", "port": 25 }] }),
+            "no \"Name: value\"",
+        ),
+        (
+            json!({ "routes": [{ "mx": "a b", "port": 25 }] }),
+            "mx: `a b`",
+        ),
+        (
+            json!({ "known-recipients-only": ["x@a.test"] }),
+            "known-recipients-only",
+        ),
+        (
+            json!({ "routes": [{ "header": ["A", "B", "C", "D", "E", "F", "G", "H", "I"], "port": 25 }] }),
+            "more than 8 different header fields",
+        ),
+    ] {
+        let _relay = testing::Relay::new().config(config);
         let error = Routing::new().err().expect("a mistake").to_string();
         assert!(error.contains(words), "{error} should contain {words}");
     }
