@@ -13,7 +13,7 @@ use crate::world::World;
 const NOBODY: &str = "relay-from = [\"192.0.2.0/24\"]";
 
 /// A PHC hash of the given password, made by the relay's own command.
-fn hash(password: &str) -> String {
+pub fn hash(password: &str) -> String {
     use std::io::Write;
     let mut child = std::process::Command::new(baton_tests::relay::binary())
         .arg("hash-password")

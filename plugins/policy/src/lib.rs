@@ -1,21 +1,42 @@
-//! Who may send, as whom, to whom, and how much. Without configuration it refuses nobody.
+//! Who really sent this, and may they: who may send, as whom, to whom, how much and what. Without configuration it refuses
+//! nobody.
 //!
-//! This file holds the hooks and the words of refusal; [`settings`] what the operator wrote, [`rate`] the buckets, [`matcher`] the
-//! patterns, [`from`] the author's field.
+//! This file holds the hooks. [`settings`] is what the operator wrote, [`who`] the one key that stands for a sender, [`action`] what
+//! is done about a finding and how it explains itself. The rules: [`rate`], [`envelope`] (blocked ones, traps), [`lists`],
+//! [`author`] with [`from`], [`brand`] with [`punycode`], [`authentication`], [`attachment`] with [`zip`], [`content`],
+//! [`scanner`]. [`reputation`] remembers what came of it, and [`outcome`] reads it out of what remotes say.
 
 use baton_sdk::prelude::*;
 
+baton_sdk::golden!("golden");
+
+mod action;
+mod attachment;
+mod authentication;
+mod author;
+mod brand;
+mod content;
+mod envelope;
 mod from;
+mod lists;
 mod matcher;
+mod outcome;
+mod punycode;
 mod rate;
+mod reputation;
+mod scanner;
 mod settings;
+mod who;
+mod zip;
 
 #[cfg(test)]
 mod tests;
 
-use matcher::{AddressPattern, Network};
+use action::{Action, Finding, in_words, plain};
 use rate::Count;
+use reputation::{Charge, Standing};
 use settings::Settings;
+use who::Who;
 
 struct Policy {
     settings: Settings,
@@ -29,43 +50,64 @@ impl Plugin for Policy {
         })
     }
 
+    fn on_connect(&mut self, session: &Session) -> Result<Decision> {
+        let finding = envelope::blocked_client(&self.settings, session)?;
+        // The greeting itself refuses: who may not send need not try.
+        Ok(
+            match finding.map(|finding| finding.decide(&Who::of(session))) {
+                Some(Decision::Reject(reply)) => {
+                    Decision::Disconnect(Reply::new(554, reply.status, reply.text))
+                }
+                _ => Decision::Next,
+            },
+        )
+    }
+
+    fn on_auth(
+        &mut self,
+        session: &Session,
+        _mechanism: &str,
+        identity: &str,
+        _secret: &str,
+    ) -> Result<AuthDecision> {
+        // Who guesses passwords is told nothing more than who mistypes one.
+        let login = Session {
+            account: Some(identity.to_lowercase()),
+            ..session.clone()
+        };
+        let who = Who::of(session);
+        let exceeded = self.over_rate(Count::Logins, &who, &login, None, None, 1)?;
+        Ok(match exceeded {
+            Some(finding) => {
+                finding.decide(&who);
+                AuthDecision::Deny
+            }
+            None => AuthDecision::Next,
+        })
+    }
+
     fn on_mail(&mut self, session: &Session, envelope: &Envelope) -> Result<Decision> {
-        if self
-            .settings
-            .blocked_ips
-            .iter()
-            .any(|network| network.contains(&session.peer_ip))
-        {
-            return Ok(refuse(
-                "blocked-ip",
-                &session.peer_ip,
-                "5.7.1",
-                "Your address may not send here",
-            ));
-        }
+        let who = Who::of(session);
         let sender = envelope.sender.as_ref();
-        if let Some(sender) = sender {
-            if matcher::any(&self.settings.blocked_senders, sender) {
-                return Ok(refuse(
-                    "blocked-sender",
-                    &sender.to_string(),
-                    "5.7.1",
-                    "This sender may not send here",
-                ));
-            }
-            if let Some(allowed) = self.allowed_senders(session)
-                && !matcher::any(allowed, sender)
-            {
-                let text = format!("You may not send as {sender}");
-                return Ok(refuse(
-                    "sender-not-allowed",
-                    &sender.to_string(),
-                    "5.7.1",
-                    &text,
-                ));
-            }
+        let mut verdict = Verdict::default();
+        verdict.add_all(envelope::sender(&self.settings, session, sender)?, &who);
+        verdict.add_all(author::sender(&self.settings, session, sender), &who);
+        if verdict.is_open() {
+            verdict.add_all(
+                lists::at_mail(&self.settings.block_lists, session, sender)?,
+                &who,
+            );
         }
-        self.limit(Count::Messages, session, sender, None)
+        if verdict.is_open() {
+            // A shared host is judged by its scripts, which are not known yet.
+            let is_shared = self.settings.shared_hosts.include(session);
+            verdict.add_all(self.standing(session, &who, is_shared)?, &who);
+        }
+        if verdict.is_open() {
+            let over = self.over_rate(Count::Messages, &who, session, sender, None, 1)?;
+            verdict.add_all(over, &who);
+        }
+        self.settle(&who, verdict)
     }
 
     fn on_rcpt(
@@ -74,107 +116,296 @@ impl Plugin for Policy {
         envelope: &Envelope,
         recipient: &Recipient,
     ) -> Result<RecipientDecision> {
+        let who = Who::of(session);
         let address = &recipient.address;
-        if matcher::any(&self.settings.blocked_recipients, address) {
-            let text = "Mail to this recipient is not accepted here";
-            return Ok(refuse("blocked-recipient", &address.to_string(), "5.7.1", text).into());
+        let mut verdict = Verdict::default();
+        verdict.add_all(envelope::blocked_recipient(&self.settings, address)?, &who);
+        if verdict.is_open()
+            && let Some(finding) = envelope::trap(&self.settings, address)?
+        {
+            verdict.add_all(Some(finding), &who);
+            self.charge_trap(session, &who, address)?;
         }
-        Ok(self
-            .limit(
-                Count::Recipients,
-                session,
-                envelope.sender.as_ref(),
-                Some(address),
-            )?
-            .into())
+        if verdict.is_open() {
+            let sender = envelope.sender.as_ref();
+            let over =
+                self.over_rate(Count::Recipients, &who, session, sender, Some(address), 1)?;
+            verdict.add_all(over, &who);
+        }
+        Ok(self.settle(&who, verdict)?.into())
     }
 
-    fn on_data(&mut self, session: &Session, _: &Envelope) -> Result<Decision> {
-        if !self.settings.check_from {
-            return Ok(Decision::Next);
+    fn on_data(&mut self, session: &Session, envelope: &Envelope) -> Result<Decision> {
+        let mut who = Who::of(session);
+        self.settings.shared_hosts.identify(session, &mut who);
+        let mut verdict = Verdict::default();
+        if who.script.is_some() {
+            self.charge_noted_traps(&who)?;
+            verdict.add_all(self.standing(session, &who, false)?, &who);
         }
-        let Some(allowed) = self.allowed_senders(session) else {
-            return Ok(Decision::Next);
-        };
-        let fields = from::fields(&header_section()?);
-        if fields.len() > 1 {
-            let text = "The message has more than one From field";
-            return Ok(refuse("from-not-allowed", "", "5.6.0", text));
+        if verdict.is_open() {
+            verdict.add_all(self.over_key_rates(&who, session, envelope)?, &who);
         }
-        let authors = fields.first().and_then(|field| from::addresses(field));
-        let Some(authors) = authors else {
-            return Ok(refuse(
-                "from-not-allowed",
-                "",
-                "5.6.0",
-                "The message names no author in its From field",
-            ));
-        };
-        match authors.iter().find(|author| !matcher::any(allowed, author)) {
-            Some(author) => {
-                let text = format!("You may not write as {author} in the From field");
-                Ok(refuse(
-                    "from-not-allowed",
-                    &author.to_string(),
-                    "5.7.1",
-                    &text,
-                ))
+        if verdict.is_open() {
+            self.judge_message(session, envelope, &who, &mut verdict)?;
+        }
+        if verdict.is_open()
+            && let Some(reputation) = &self.settings.reputation
+        {
+            reputation.count(&who)?;
+            who.note();
+        }
+        self.settle(&who, verdict)
+    }
+
+    fn on_reply(
+        &mut self,
+        attempt: &Attempt,
+        _stage: Stage,
+        reply: &Reply,
+    ) -> Result<Option<Translation>> {
+        if let Some(reputation) = &self.settings.reputation {
+            outcome::of_reply(reputation, attempt, reply)?;
+        }
+        Ok(None)
+    }
+
+    fn on_bounce(&mut self, attempt: &Attempt, report: &Report) -> Result<BounceDecision> {
+        if let Some(reputation) = &self.settings.reputation {
+            outcome::of_bounce(reputation, attempt, report)?;
+        }
+        Ok(BounceDecision::Notify)
+    }
+
+    fn on_feedback(&mut self, report: &Report, attempt: Option<&Attempt>) -> Result<()> {
+        match &self.settings.reputation {
+            Some(reputation) => outcome::of_complaint(reputation, report, attempt),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the rules of one hook came to.
+#[derive(Default)]
+struct Verdict {
+    decision: Option<Decision>,
+    slows: bool,
+    is_abuse: bool,
+}
+
+impl Verdict {
+    /// Whether the mail may still go on.
+    fn is_open(&self) -> bool {
+        matches!(self.decision, None | Some(Decision::Hold(_)))
+    }
+
+    /// The first refusal ends it; all before it are told.
+    fn add_all(&mut self, findings: impl IntoIterator<Item = Finding>, who: &Who) {
+        for finding in findings {
+            if !self.is_open() {
+                return;
             }
-            None => Ok(Decision::Next),
+            self.slows |= finding.action == Action::Slow;
+            self.is_abuse |= finding.is_abuse && finding.action == Action::Reject;
+            match finding.decide(who) {
+                Decision::Next => {}
+                decision => self.decision = Some(decision),
+            }
         }
     }
 }
 
 impl Policy {
-    /// What the session's account may send as; nothing where it may send as anybody.
-    fn allowed_senders(&self, session: &Session) -> Option<&[AddressPattern]> {
-        let account = session.account.as_deref()?;
-        let list = self
-            .settings
-            .senders
-            .get(account)
-            .or_else(|| self.settings.senders.get("*"))?;
-        Some(list)
+    /// What the verdict leaves behind, and the decision.
+    fn settle(&self, who: &Who, verdict: Verdict) -> Result<Decision> {
+        if let Some(reputation) = &self.settings.reputation {
+            if verdict.is_abuse {
+                reputation.charge(who, Charge::Refused, "")?;
+            }
+            if verdict.slows {
+                reputation.slow(who)?;
+            }
+        }
+        Ok(verdict.decision.unwrap_or(Decision::Next))
     }
 
-    fn limit(
+    /// Author, impersonation, results of the sender's domain, attachments, links, content, and the scanner last.
+    fn judge_message(
+        &self,
+        session: &Session,
+        envelope: &Envelope,
+        who: &Who,
+        verdict: &mut Verdict,
+    ) -> Result<()> {
+        let settings = &self.settings;
+        if author::is_asked(settings, session) {
+            let fields = from::fields(&header_section()?);
+            verdict.add_all(author::fields(settings, session, &fields), who);
+            if verdict.is_open() {
+                verdict.add_all(author::pretences(settings, session, envelope, &fields), who);
+            }
+        }
+        if verdict.is_open() {
+            verdict.add_all(authentication::findings(settings, session), who);
+        }
+        if verdict.is_open() {
+            verdict.add_all(settings.attachments.finding(), who);
+        }
+        if verdict.is_open() {
+            verdict.add_all(lists::at_data(&settings.block_lists)?, who);
+        }
+        if verdict.is_open() {
+            verdict.add_all(settings.content.finding(), who);
+        }
+        if verdict.is_open()
+            && let Some(scanner) = &settings.scanner
+        {
+            verdict.add_all(scanner.finding(session, envelope)?, who);
+        }
+        Ok(())
+    }
+
+    /// What the sender's reputation allows. `stops_only`: how fast it may send is asked elsewhere.
+    fn standing(&self, session: &Session, who: &Who, is_shared: bool) -> Result<Option<Finding>> {
+        let Some(reputation) = &self.settings.reputation else {
+            return Ok(None);
+        };
+        if self.is_exempt(session) || is_shared {
+            return Ok(None);
+        }
+        let standing = reputation.standing(who)?;
+        let limit = reputation.slow_limit();
+        match standing {
+            Standing::Good => Ok(None),
+            Standing::Stopped(value, _) => {
+                let text = format!("Sending by {} is {standing}", who.words());
+                let finding = Finding::new("reputation", reputation.stop(), text);
+                Ok(Some(finding.with("reputation", format!("{value:.0}"))))
+            }
+            Standing::Slowed(value) => {
+                let bucket = format!("slow.{limit}.{}", who.key());
+                if kv::take(
+                    &bucket,
+                    1.0,
+                    limit.per_second(),
+                    limit.number().min(SLOW_BURST),
+                )? {
+                    return Ok(None);
+                }
+                let text = format!(
+                    "Sending by {} is {standing} to {limit}, since some of its mail was refused or complained about; try again in {}",
+                    who.words(),
+                    in_words(1.0 / limit.per_second())
+                );
+                let finding = Finding::new("reputation", Action::Defer, text);
+                Ok(Some(
+                    finding
+                        .with("reputation", format!("{value:.0}"))
+                        .with("limit", limit.to_string()),
+                ))
+            }
+        }
+    }
+
+    /// The first rate of that kind that has no token left.
+    fn over_rate(
         &self,
         count: Count,
+        who: &Who,
         session: &Session,
         sender: Option<&Mailbox>,
         recipient: Option<&Mailbox>,
-    ) -> Result<Decision> {
+        tokens: usize,
+    ) -> Result<Option<Finding>> {
         if self.settings.rates.is_empty() || self.is_exempt(session) {
-            return Ok(Decision::Next);
+            return Ok(None);
         }
-        for rate in self
-            .settings
-            .rates
-            .iter()
-            .filter(|rate| rate.count == count)
-        {
-            let key = rate.per.of(session, sender, recipient);
-            if let Some(exceeded) = rate.take(key)? {
-                explain("rate", rate.per.word(), &exceeded.key, &exceeded.limit);
-                let text = format!(
-                    "Too many {} for {} {}: {} are allowed; try again in {} seconds",
-                    count.word(),
-                    rate.per.word(),
-                    plain(&exceeded.key),
-                    exceeded.limit,
-                    exceeded.seconds
-                );
-                return Ok(Decision::Defer(Reply::new(450, "4.7.1", text)));
+        // The one key is known when the message is; see `over_key_rates`.
+        let wanted = |rate: &&rate::Rate| rate.count == count && rate.per != rate::Key::Key;
+        for rate in self.settings.rates.iter().filter(wanted) {
+            let key = rate.per.of(who, session, sender, recipient);
+            if let Some(exceeded) = rate.take(key, tokens)? {
+                let text = format!("{} {}", rate.per.word(), plain(&exceeded.key));
+                return Ok(Some(over(count, rate, &exceeded, &text)));
             }
         }
-        Ok(Decision::Next)
+        Ok(None)
+    }
+
+    fn over_key_rates(
+        &self,
+        who: &Who,
+        session: &Session,
+        envelope: &Envelope,
+    ) -> Result<Option<Finding>> {
+        if self.is_exempt(session) {
+            return Ok(None);
+        }
+        let rates = self.settings.rates.iter();
+        for rate in rates.filter(|rate| rate.per == rate::Key::Key) {
+            let tokens = match rate.count {
+                Count::Recipients => envelope.recipients.len(),
+                _ => 1,
+            };
+            let key = rate.per.of(who, session, None, None);
+            if let Some(exceeded) = rate.take(key, tokens)? {
+                return Ok(Some(over(rate.count, rate, &exceeded, &who.words())));
+            }
+        }
+        Ok(None)
+    }
+
+    fn charge_trap(&self, session: &Session, who: &Who, address: &Mailbox) -> Result<()> {
+        let Some(reputation) = &self.settings.reputation else {
+            return Ok(());
+        };
+        if self.settings.shared_hosts.include(session) {
+            // The script is known when the message is.
+            let count = context::tag(TRAPS_TAG).and_then(|count| count.parse::<u32>().ok());
+            context::set_tag(TRAPS_TAG, &(count.unwrap_or(0) + 1).to_string());
+            return Ok(());
+        }
+        reputation.charge(who, Charge::Trap, &address.to_string())
+    }
+
+    fn charge_noted_traps(&self, who: &Who) -> Result<()> {
+        let count = context::tag(TRAPS_TAG).and_then(|count| count.parse::<u32>().ok());
+        if let (Some(reputation), Some(count)) = (&self.settings.reputation, count) {
+            for _ in 0..count.min(TRAPS_MAX) {
+                reputation.charge(who, Charge::Trap, "a trap among the recipients")?;
+            }
+            context::set_tag(TRAPS_TAG, "0");
+        }
+        Ok(())
     }
 
     fn is_exempt(&self, session: &Session) -> bool {
         let is_account = |account: &String| session.account.as_ref() == Some(account);
         self.settings.exempt_accounts.iter().any(is_account)
-            || within(&self.settings.exempt_ips, &session.peer_ip)
+            || matcher::within(&self.settings.exempt_ips, &session.peer_ip)
     }
+}
+
+/// Messages at once after a rest, for who is slowed down.
+const SLOW_BURST: f64 = 5.0;
+/// How many traps a transaction from a shared host has met.
+const TRAPS_TAG: &str = "policy.traps";
+/// Traps of one transaction that are charged.
+const TRAPS_MAX: u32 = 10;
+
+fn over(count: Count, rate: &rate::Rate, exceeded: &rate::Exceeded, whose: &str) -> Finding {
+    let text = format!(
+        "Too many {} for {whose}: {} are allowed; try again in {}",
+        count.word(),
+        exceeded.limit,
+        in_words(exceeded.seconds)
+    );
+    Finding::new("rate", Action::Defer, text)
+        .with("kind", rate.per.word())
+        .with("of", exceeded.key.clone())
+        .with("count", count.word())
+        .with("limit", exceeded.limit.clone())
+        .with("seconds", format!("{:.0}", exceeded.seconds))
 }
 
 /// The message's first bytes, up to the empty line or the end of what any header section needs.
@@ -182,48 +413,14 @@ fn header_section() -> Result<Vec<u8>> {
     const HEADER_BYTES_MAX: usize = 256 * 1024;
     let mut header = Vec::new();
     for piece in message::raw() {
+        let from = header.len().saturating_sub(3);
         header.extend(piece?);
-        if header.len() >= HEADER_BYTES_MAX || header.windows(4).any(|window| window == b"\r\n\r\n")
-        {
+        let ended = header[from..]
+            .windows(4)
+            .any(|window| window == b"\r\n\r\n");
+        if ended || header.len() >= HEADER_BYTES_MAX {
             break;
         }
     }
     Ok(header)
-}
-
-fn within(networks: &[Network], ip: &str) -> bool {
-    networks.iter().any(|network| network.contains(ip))
-}
-
-fn refuse(rule: &str, key: &str, status: &str, text: &str) -> Decision {
-    explain(rule, "address", key, text);
-    Decision::reject(status, plain(text))
-}
-
-/// Every refusal explains itself in an event.
-fn explain(rule: &str, kind: &str, key: &str, detail: &str) {
-    events::emit(
-        "refused",
-        [
-            ("rule", rule),
-            ("kind", kind),
-            ("key", key),
-            ("detail", detail),
-        ],
-    );
-}
-
-/// What a reply may carry: the relay takes a control character or an endless address in it for a fault.
-fn plain(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 160;
-    text.chars()
-        .map(|c| {
-            if c.is_ascii() && !c.is_ascii_control() {
-                c
-            } else {
-                '?'
-            }
-        })
-        .take(CHARACTERS_MAX)
-        .collect()
 }

@@ -126,6 +126,11 @@ impl Network {
     }
 }
 
+/// Whether one of the networks holds the address.
+pub fn within(networks: &[Network], ip: &str) -> bool {
+    networks.iter().any(|network| network.contains(ip))
+}
+
 fn to_bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
