@@ -11,15 +11,19 @@ mod network;
 mod plugins;
 mod raw;
 mod read;
+mod return_path;
 #[cfg(test)]
 mod tests;
 mod units;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use baton_smtp::Mailbox;
 
 pub use account::{Account, hash_password, verify_nobody};
 pub use network::{DomainPattern, Network, is_loopback};
@@ -46,8 +50,12 @@ pub struct Config {
     pub default_route: DefaultRoute,
     /// By name.
     pub smarthosts: BTreeMap<String, Smarthost>,
+    /// Absent means that mail leaves with the sender it came with.
+    pub return_path: Option<ReturnPath>,
     pub limits: Limits,
     pub http: Http,
+    /// Names are unique.
+    pub webhooks: Vec<Webhook>,
     pub plugins: Plugins,
 }
 
@@ -282,6 +290,35 @@ pub enum DefaultRoute {
     Inbox,
 }
 
+/// `[return-path]`: addresses of our own to which bounces and complaints come back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReturnPath {
+    /// In lower case. Its MX is this relay, and nothing else lives there.
+    pub domain: String,
+    pub per: Per,
+    /// How long an address is taken mail for.
+    pub valid_for: Duration,
+    /// Age at which a key is followed by the next one.
+    pub rotate_after: Duration,
+    /// The operator's keys; absent means own ones in the state folder.
+    pub key_file: Option<PathBuf>,
+    /// Addresses that feedback loops send complaints to, in lower case.
+    pub feedback: Vec<String>,
+    /// Who reads mail for people at the domain, and what no machine could read.
+    pub postmaster: Option<Mailbox>,
+    /// Messages carry the token in a field as well.
+    pub header: bool,
+}
+
+/// What a return path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Per {
+    /// The recipient, where the transaction has one, or else the message alone.
+    Transaction,
+    /// Always the recipient: every transaction has one.
+    Recipient,
+}
+
 /// `[limits]`
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -293,6 +330,8 @@ pub struct Limits {
     pub history_messages_max: usize,
     /// Messages kept in the inbox; the oldest go first.
     pub inbox_messages_max: usize,
+    /// Events that wait for receivers; the oldest go first.
+    pub events_max: usize,
     /// Received fields of a message before it is refused as a loop (RFC 5321 6.3).
     pub received_max: usize,
 }
@@ -321,6 +360,40 @@ pub struct Http {
 pub struct Token {
     pub name: String,
     pub sha256: [u8; 32],
+}
+
+/// One `[[webhook]]`: a receiver of events.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    pub name: String,
+    pub url: String,
+    /// At least one; every one of them signs, so that a receiver can change from one to the next.
+    pub secrets: Vec<WebhookSecret>,
+    /// Of [`crate::event::outbox::KINDS`].
+    pub events: Vec<&'static str>,
+    /// Only events about this account's messages.
+    pub account: Option<String>,
+    /// Events of one request.
+    pub batch_max: usize,
+    /// How long others are waited for before a request.
+    pub batch_wait: Duration,
+    pub timeout: Duration,
+    /// Doubled after each try ...
+    pub retry_min: Duration,
+    /// ... up to this.
+    pub retry_max: Duration,
+    /// Age at which events are dropped that the receiver does not take.
+    pub give_up_after: Duration,
+}
+
+/// A key of a webhook's signatures. Debug output hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookSecret(pub Vec<u8>);
+
+impl fmt::Debug for WebhookSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookSecret").finish_non_exhaustive()
+    }
 }
 
 /// `[plugins]`

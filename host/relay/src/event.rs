@@ -7,15 +7,17 @@
 mod line;
 pub mod log;
 pub mod metrics;
+pub mod outbox;
 pub mod stream;
 #[cfg(test)]
 mod tests;
 pub mod trace;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use baton_spool::Operation;
 use serde::Serialize;
 
 /// Something happened. Each is emitted once, where it happens, after it is true (an acceptance after the commit).
@@ -281,6 +283,8 @@ pub enum Event {
     /// The recipient was put on the suppression list.
     SuppressionAdded {
         recipient: String,
+        /// For whose mail; none for everybody's.
+        account: Option<String>,
         why: String,
     },
     DelayNotified {
@@ -314,12 +318,37 @@ pub enum Event {
     SiteResumed {
         site: String,
     },
-    /// A report came back by mail (bounce, delay, complaint, auto-reply).
+    /// A report came back by mail.
     Report {
+        /// The message that it is about; none where no valid token was in it.
         message: Option<String>,
+        account: Option<String>,
         recipient: Option<String>,
+        /// "bounce", "delay", "delivered", "complaint", "auto-reply", or "unknown" for what nobody could read.
         report: String,
+        reply: Option<String>,
+        host: Option<String>,
+        /// RFC 5965 3.1; complaints only.
+        feedback_type: Option<String>,
         translation: Option<trace::Translation>,
+        /// Id of what the sender is told, if anything.
+        notification: Option<String>,
+        /// The same was reported before; this had no effect.
+        repeated: bool,
+    },
+
+    /// A receiver did not take its events; they are sent again.
+    WebhookFailed {
+        webhook: String,
+        error: String,
+        #[serde(rename = "next_seconds", serialize_with = "seconds")]
+        next: Duration,
+    },
+    /// Events that a receiver will never get.
+    WebhookLost {
+        webhook: String,
+        count: u64,
+        why: String,
     },
 
     // HTTP.
@@ -450,6 +479,7 @@ pub struct Bus {
 struct Parts {
     metrics: metrics::Metrics,
     stream: stream::Stream,
+    outbox: OnceLock<outbox::Outbox>,
     now: fn() -> crate::clock::Timestamp,
 }
 
@@ -460,13 +490,57 @@ impl Bus {
             parts: Arc::new(Parts {
                 metrics: metrics::Metrics::new(),
                 stream: stream::Stream::new(),
+                outbox: OnceLock::new(),
                 now,
             }),
         }
     }
 
+    /// Receivers outside are told as well from now on. Only the first call counts.
+    pub fn set_outbox(&self, outbox: outbox::Outbox) {
+        let _ = self.parts.outbox.set(outbox);
+    }
+
+    /// Where events for receivers outside go, if there are any.
+    pub fn outbox(&self) -> Option<&outbox::Outbox> {
+        self.parts.outbox.get()
+    }
+
+    /// Events as they go into the commit that makes them true, for receivers outside; each with the account whose message
+    /// it is about. They are then told with [`Bus::emit_committed`].
+    pub fn rows<'e>(
+        &self,
+        events: impl IntoIterator<Item = &'e Event>,
+        account: Option<&str>,
+    ) -> Option<Operation> {
+        let outbox = self.outbox()?;
+        let rows: Vec<_> = events
+            .into_iter()
+            .filter_map(|event| outbox.row(event, account))
+            .collect();
+        (!rows.is_empty()).then_some(Operation::Events {
+            rows,
+            if_done: true,
+        })
+    }
+
     /// Tells everybody. Never waits.
     pub fn emit(&self, event: Event) {
+        if let Some(outbox) = self.outbox() {
+            outbox.offer(&event);
+        }
+        self.observe(event);
+    }
+
+    /// Tells everybody but the receivers outside, for whom the commit has it.
+    pub fn emit_committed(&self, event: Event) {
+        if let Some(outbox) = self.outbox() {
+            outbox.tell();
+        }
+        self.observe(event);
+    }
+
+    fn observe(&self, event: Event) {
         self.parts.metrics.observe(&event);
         log::write(&event);
         if self.parts.stream.readers() > 0 {

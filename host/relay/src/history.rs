@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use baton_hooks::{Advice, CallRecord, Translation};
+use baton_hooks::{Advice, CallRecord, RemoteReply, Translation};
 use bytes::Bytes;
 
 use crate::event::trace::{self, HookCall, Outcome, Step};
@@ -89,6 +89,30 @@ pub fn translation(plugin: &str, translation: &Translation) -> trace::Translatio
     }
 }
 
+/// A reply on one line: "550 5.1.1 no such user".
+pub fn reply_text(reply: &RemoteReply) -> String {
+    let mut words = Vec::new();
+    if reply.code != 0 {
+        words.push(reply.code.to_string());
+    }
+    words.extend(reply.status.map(|status| status.to_string()));
+    words.extend(reply.text.lines().map(str::to_owned));
+    words.join(" ")
+}
+
+/// A piece with one more step at its end, if there is room for it.
+pub fn with(piece: &Bytes, step: &Step) -> Bytes {
+    let Ok(json) = serde_json::to_vec(step) else {
+        return piece.clone();
+    };
+    let before = piece.strip_suffix(b"]").unwrap_or(b"[");
+    if before.len() + json.len() + 2 > limits::TRACE_PIECE_BYTES_MAX {
+        return piece.clone();
+    }
+    let comma: &[u8] = if before.len() > 1 { b"," } else { b"" };
+    [before, comma, &json, b"]"].concat().into()
+}
+
 /// Steps as one piece of a message's log: a JSON array. Steps that make the piece too large are left out from the end.
 pub fn piece(steps: &[Step]) -> Bytes {
     if steps.is_empty() {
@@ -158,6 +182,16 @@ mod tests {
         assert_eq!(steps(&piece(&written)), written);
         assert_eq!(piece(&[]), Bytes::new());
         assert_eq!(steps(b"not json"), Vec::new());
+    }
+
+    #[test]
+    fn a_step_is_added_to_a_piece_and_to_none() {
+        let (one, two) = (attempt(1, 3), attempt(2, 4));
+        let grown = with(&piece(std::slice::from_ref(&one)), &two);
+        assert_eq!(steps(&grown), [one.clone(), two]);
+        assert_eq!(steps(&with(&Bytes::new(), &one)), [one]);
+        let full = piece(&[attempt(1, limits::TRACE_PIECE_BYTES_MAX - 300)]);
+        assert_eq!(with(&full, &attempt(2, 300)), full);
     }
 
     #[test]

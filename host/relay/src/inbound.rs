@@ -4,11 +4,13 @@
 //! ends in the store; nothing here knows of queues or of sending.
 
 pub mod accept;
+mod alias;
 pub mod auth;
 pub mod chain;
 mod connection;
 mod judge;
 pub mod refusal;
+pub mod report;
 mod stamp;
 pub mod submit;
 
@@ -28,6 +30,7 @@ use crate::dns::Resolver;
 use crate::event::{Bus, Event, Refused};
 use crate::limits;
 use crate::net::{Caps, Crowded};
+use crate::return_path::ReturnPath;
 use crate::store::Store;
 use crate::tls::ServerTls;
 
@@ -41,6 +44,10 @@ pub struct Shared {
     pub bus: Bus,
     pub auth: auth::Accounts,
     pub chains: chain::Chains,
+    /// Where bounces come back to, if anywhere.
+    pub return_path: Option<ReturnPath>,
+    /// Reports that are being taken.
+    pub reports: report::UnderWay,
     /// Tells sessions apart in logs; the first part differs from one start of the relay to the next.
     pub session_prefix: String,
     pub session_number: AtomicU64,

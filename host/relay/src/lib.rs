@@ -16,11 +16,15 @@ pub mod inbound;
 pub mod limits;
 pub mod meta;
 pub mod net;
+pub mod notification;
 pub mod outbound;
 pub mod queue;
+pub mod return_path;
 pub mod services;
 pub mod store;
+pub mod suppression;
 pub mod tls;
+pub mod webhook;
 mod wiring;
 
 use std::net::SocketAddr;

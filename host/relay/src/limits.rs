@@ -92,6 +92,25 @@ pub const ROUTE_TROUBLE_REST: Duration = Duration::from_secs(60);
 pub const WAIT_SPREAD: f64 = 0.25;
 /// How long a recipient rests whose outcome could not be made durable.
 pub const SETTLE_TROUBLE_REST: Duration = Duration::from_secs(1);
+/// What looks like a token in one report and is verified; each costs a hash per key.
+pub const REPORT_TOKENS_TRIED_MAX: usize = 64;
+/// Return paths of ours that one message may be for.
+pub const REPORT_PLACES_MAX: usize = 10;
+/// Reports of one message that are acted on.
+pub const REPORTS_MAX: usize = 200;
+/// How often the keys of return paths are looked at.
+pub const RETURN_PATH_KEYS_EVERY: Duration = Duration::from_secs(60 * 60);
+/// Events that wait to be written for receivers outside; what comes with no commit of its own and finds no room is lost, and
+/// told of.
+pub const OUTBOX_WAITING_MAX: usize = 10_000;
+/// Events of one write.
+pub const OUTBOX_BATCH_MAX: usize = 1_000;
+/// How often a receiver's task looks for events that it was not told of.
+pub const OUTBOX_LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Bytes of one request to a receiver; a single event may be larger.
+pub const WEBHOOK_BODY_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a receiver's answer, which nobody reads.
+pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 64 << 10;
 /// A larger message is not given back whole in a bounce, whatever its sender asked for.
 pub const RETURNED_BYTES_MAX: usize = 50 << 10;
 

@@ -14,6 +14,8 @@ pub struct Meta {
     pub needs_utf8: bool,
     /// How many messages begot each other by plugins' `submit` before this one.
     pub hops: u8,
+    /// It came from somebody who may send to the world: what becomes of it is our affair.
+    pub submitted: bool,
 }
 
 impl Meta {
@@ -22,7 +24,8 @@ impl Meta {
         if self == Meta::default() {
             return Bytes::new();
         }
-        Bytes::copy_from_slice(&[VERSION, u8::from(self.needs_utf8), self.hops])
+        let flags = u8::from(self.needs_utf8) | u8::from(self.submitted) << 1;
+        Bytes::copy_from_slice(&[VERSION, flags, self.hops])
     }
 
     /// From the spool.
@@ -31,6 +34,7 @@ impl Meta {
             [VERSION, flags, hops, ..] => Meta {
                 needs_utf8: flags & 1 != 0,
                 hops,
+                submitted: flags & 2 != 0,
             },
             _ => Meta::default(),
         }
@@ -107,6 +111,7 @@ mod tests {
         let meta = Meta {
             needs_utf8: true,
             hops: 2,
+            submitted: true,
         };
         assert_eq!(Meta::decode(&meta.encode()), meta);
         let notes = Notes {

@@ -5,6 +5,7 @@
 //! forgotten here. All state is in memory and may be lost: the spool knows every entry and when it is due.
 
 mod attempt;
+mod back;
 mod bounce;
 mod conclude;
 pub mod fate;
@@ -37,6 +38,7 @@ use crate::config::Config;
 use crate::event::{Bus, Event, Throttle};
 use crate::limits;
 use crate::outbound::Outbound;
+use crate::return_path::ReturnPath;
 use crate::store::{Body, Fresh, Handover, Store};
 
 /// Delivers what is in the store. Cheap to clone.
@@ -51,6 +53,8 @@ pub struct Parts {
     pub store: Store,
     pub plugins: Arc<Plugins>,
     pub outbound: Outbound,
+    /// Where bounces are to come back to, if not to the sender.
+    pub return_path: Option<ReturnPath>,
     pub bus: Bus,
     pub rests: Arc<Rests>,
 }

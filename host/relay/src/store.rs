@@ -221,28 +221,49 @@ impl Store {
         ids.next(clock::now().as_millis(), rand::random())
     }
 
-    /// Makes the messages of one transaction durable, all or none, and hands what is due to the queue. When this
-    /// returns Ok the client may be told 250.
+    /// As [`Store::accept_and_tell`], with nothing to tell.
     pub async fn accept(
         &self,
         messages: Vec<NewMessage>,
         further: Vec<Operation>,
     ) -> Result<(), StoreError> {
+        self.accept_and_tell(messages, further, None).await
+    }
+
+    /// Makes the messages of one transaction durable, all or none, and hands what is due to the queue. When this
+    /// returns Ok the client may be told 250. `events` tell of it, and are kept only with it.
+    pub async fn accept_and_tell(
+        &self,
+        messages: Vec<NewMessage>,
+        further: Vec<Operation>,
+        events: Option<Operation>,
+    ) -> Result<(), StoreError> {
         let bytes = messages.iter().map(|m| m.body_bytes() as usize).sum();
         let fresh: Vec<Fresh> = messages.iter().filter_map(|m| self.fresh(m)).collect();
         let mut operations = further;
+        let decides = operations.len();
         operations.push(Operation::Accept(messages));
+        operations.extend(events);
         let answers = self.commit_sized(operations, bytes, false).await?;
         // Only the message itself decides: what rides along is for people to read.
-        if let Some(Err(refusal)) = answers.into_iter().next_back() {
+        if let Some(Err(refusal)) = answers.into_iter().nth(decides) {
             return Err(refused(refusal));
         }
         self.hand_over(fresh);
         Ok(())
     }
 
-    /// Makes all outcomes of an attempt durable, with what follows from them.
+    /// As [`Store::settle_and_tell`], with nothing to tell.
     pub async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
+        self.settle_and_tell(settle, None).await
+    }
+
+    /// Makes all outcomes of an attempt durable, with what follows from them.
+    pub async fn settle_and_tell(
+        &self,
+        settle: Settle,
+        events: Option<Operation>,
+    ) -> Result<(), StoreError> {
         let bytes = settle
             .accept
             .iter()
@@ -262,7 +283,8 @@ impl Store {
                 _ => None,
             });
         let next_due_ms = put_off.min();
-        let operations = vec![Operation::Settle(Box::new(settle))];
+        let mut operations = vec![Operation::Settle(Box::new(settle))];
+        operations.extend(events);
         let answers = self.commit_sized(operations, bytes, true).await?;
         if let Some(Err(refusal)) = answers.into_iter().next() {
             return Err(refused(refusal));

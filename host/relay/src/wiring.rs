@@ -15,16 +15,18 @@ use tokio_util::task::TaskTracker;
 use crate::config::{self, Config, Mode};
 use crate::dns::Resolver;
 use crate::event::metrics::Load;
+use crate::event::outbox::{self, Outbox};
 use crate::event::{Bus, Event};
 use crate::inbound::{self, Door, auth::Accounts, chain::Chains};
 use crate::outbound::{Outbound, Times};
 use crate::queue::{self, Queue};
+use crate::return_path::ReturnPath;
 use crate::services::RelayServices;
 use crate::services::http::HttpClient;
 use crate::services::kv::Kv;
 use crate::store::Store;
 use crate::tls::{self, ClientTls, ServerTls};
-use crate::{Relay, StartError, bundled, clock, event, http, limits, net};
+use crate::{Relay, StartError, bundled, clock, event, http, limits, net, webhook};
 
 pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
     let admin = bind_http("http", config.http.admin).await?;
@@ -55,7 +57,16 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
     let (store, handover) = open_store(&config, &bus).await?;
     store.measure(bus.metrics().commit_meter());
     let resolver = Resolver::new(&config.dns)?;
+    webhook::register(&store, &config.webhooks)
+        .await
+        .map_err(|error| StartError::Other(error.to_string()))?;
+    let return_path = return_path(&config)?;
     let client_tls = ClientTls::new(config.delivery.ca_file.as_deref())?;
+    let services_http = HttpClient {
+        resolver: resolver.clone(),
+        tls: client_tls.clone(),
+        families: config.delivery.families,
+    };
     let kv = Arc::new(Kv::new(store.clone()));
     let services = Arc::new(services(&config, &kv, &resolver, &client_tls, &bus));
     let plugins = Arc::new(load_plugins(&config, services.clone()).await?);
@@ -63,6 +74,8 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
     let inbound = Arc::new(inbound::Shared {
         auth: Accounts::new(&config.accounts, config.mode == Mode::Dev),
         chains: Chains::default(),
+        return_path: return_path.clone(),
+        reports: inbound::report::UnderWay::default(),
         config: config.clone(),
         hostname,
         store: store.clone(),
@@ -91,12 +104,14 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
         store: store.clone(),
         plugins: plugins.clone(),
         outbound,
+        return_path: return_path.clone(),
         bus: bus.clone(),
         rests: services.rests.clone(),
     };
     let queue = Queue::start(parts, handover);
     let background = TaskTracker::new();
     let end = CancellationToken::new();
+    webhooks(&config, &store, &bus, &services_http, &background, &end);
     background.spawn(until(
         end.clone(),
         housekeeping(kv.clone(), store.clone(), bus.clone()),
@@ -106,6 +121,13 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
         end.clone(),
         watch_room(store.clone(), bus.clone(), spool_bytes_max),
     ));
+    if let Some(return_path) = return_path {
+        let folder = config.state.clone();
+        background.spawn(until(
+            end.clone(),
+            renew_keys(return_path, folder, bus.clone()),
+        ));
+    }
     background.spawn(until(end.clone(), tls::watch(certificates, bus.clone())));
     bus.emit(Event::Started {
         version: env!("CARGO_PKG_VERSION"),
@@ -278,6 +300,7 @@ async fn open_store(
             .unwrap_or(u32::MAX),
         history_messages_max: config.limits.history_messages_max as u64,
         inbox_messages_max: config.limits.inbox_messages_max as u64,
+        events_max: config.limits.events_max as u64,
         ..baton_spool::Limits::default()
     };
     let folder = config.state.join("spool");
@@ -416,6 +439,73 @@ async fn housekeeping(kv: Arc<Kv>, store: Store, bus: Bus) {
                     error: error.to_string(),
                 });
             }
+        }
+    }
+}
+
+/// A task for each receiver, and one that writes for all of them.
+fn webhooks(
+    config: &Config,
+    store: &Store,
+    bus: &Bus,
+    http: &HttpClient,
+    background: &TaskTracker,
+    end: &CancellationToken,
+) {
+    if config.webhooks.is_empty() {
+        return;
+    }
+    let wanted = outbox::KINDS.iter().copied().filter(|kind| {
+        let mut events = config.webhooks.iter().map(|hook| &hook.events);
+        events.any(|events| events.contains(kind))
+    });
+    let outbox = Outbox::new(store.clone(), wanted.collect());
+    bus.set_outbox(outbox.clone());
+    let trouble = {
+        let bus = bus.clone();
+        move |error| {
+            bus.emit(Event::Trouble {
+                place: "webhooks",
+                error,
+            })
+        }
+    };
+    background.spawn(outbox.clone().write_behind(end.clone(), trouble));
+    for hook in &config.webhooks {
+        let receiver = webhook::Receiver {
+            config: hook.clone(),
+            store: store.clone(),
+            outbox: outbox.clone(),
+            http: http.clone(),
+            bus: bus.clone(),
+        };
+        background.spawn(receiver.run(end.clone()));
+    }
+}
+
+fn return_path(config: &Config) -> Result<Option<ReturnPath>, StartError> {
+    let Some(settings) = &config.return_path else {
+        return Ok(None);
+    };
+    let opened = ReturnPath::open(settings, &config.state, clock::now());
+    opened
+        .map(Some)
+        .map_err(|error| StartError::Other(error.to_string()))
+}
+
+/// Keys of return paths grow old while the relay runs.
+async fn renew_keys(return_path: ReturnPath, folder: std::path::PathBuf, bus: Bus) {
+    let mut tick = tokio::time::interval(limits::RETURN_PATH_KEYS_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let (ours, folder) = (return_path.clone(), folder.clone());
+        let renewed = tokio::task::spawn_blocking(move || ours.rotate(&folder, clock::now())).await;
+        if let Ok(Err(error)) = renewed {
+            bus.emit(Event::Trouble {
+                place: "return path",
+                error: error.to_string(),
+            });
         }
     }
 }

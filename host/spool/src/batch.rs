@@ -49,6 +49,8 @@ pub(crate) struct Tables<'txn> {
     pub(crate) kv_usage: Table<'txn, &'static str, (u64, u64)>,
     pub(crate) suppression: Table<'txn, (&'static str, &'static str), Bytes>,
     pub(crate) suppression_expiry: Table<'txn, (u64, &'static str, &'static str), ()>,
+    pub(crate) events: Table<'txn, u64, Bytes>,
+    pub(crate) event_readers: Table<'txn, &'static str, u64>,
     pub(crate) quarantine: Table<'txn, (&'static str, Bytes), Bytes>,
 }
 
@@ -68,6 +70,8 @@ impl<'txn> Tables<'txn> {
             kv_usage: txn.open_table(KV_USAGE)?,
             suppression: txn.open_table(SUPPRESSION)?,
             suppression_expiry: txn.open_table(SUPPRESSION_EXPIRY)?,
+            events: txn.open_table(EVENTS)?,
+            event_readers: txn.open_table(EVENT_READERS)?,
             quarantine: txn.open_table(QUARANTINE)?,
         })
     }
@@ -109,6 +113,9 @@ impl Batch<'_, '_> {
             Operation::SuppressionRemove { account, address } => {
                 self.suppression_remove(account.as_deref(), address)
             }
+            Operation::Events { rows, .. } => self.events_append(rows),
+            Operation::EventReaders(names) => self.event_readers(names),
+            Operation::EventsRead { reader, next } => self.events_read(reader, *next),
             Operation::Sweep { now_ms, rows_max } => self.sweep(*now_ms, *rows_max),
             Operation::QuarantineDelete { table, key } => self.quarantine_delete(table, key),
         }
@@ -117,6 +124,7 @@ impl Batch<'_, '_> {
     /// What is done once per batch: the piles that only inform give up their oldest.
     pub(crate) fn finish(&mut self) -> Result<(), Error> {
         self.prune_history()?;
+        self.prune_events()?;
         self.prune_inbox()
     }
 }

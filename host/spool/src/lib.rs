@@ -46,6 +46,7 @@ mod check;
 mod chunks;
 mod counts;
 mod error;
+mod events;
 mod history;
 mod history_write;
 mod id;
@@ -66,6 +67,7 @@ mod tables;
 pub use check::SetAside;
 pub use counts::Counts;
 pub use error::{Error, Refusal};
+pub use events::EventPage;
 pub use history::{
     HISTORY_RECIPIENTS_MAX, HistoryEntry, HistoryFilter, HistoryRow, LogPiece, MessageState,
     NotAState,

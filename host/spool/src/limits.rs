@@ -16,6 +16,8 @@ pub struct Limits {
     pub history_log_bytes_max: u32,
     /// Messages in the development inbox. The oldest make room.
     pub inbox_messages_max: u64,
+    /// Events that readers have not dealt with. The oldest make room.
+    pub events_max: u64,
     /// Bytes of one key-value value, and of one key.
     pub kv_value_bytes_max: u32,
     /// Bytes of pages redb keeps in memory.
@@ -31,6 +33,7 @@ impl Default for Limits {
             history_messages_max: 10_000,
             history_log_bytes_max: 256 << 10,
             inbox_messages_max: 1_000,
+            events_max: 1_000_000,
             kv_value_bytes_max: 1 << 20,
             cache_bytes: 32 << 20,
         }

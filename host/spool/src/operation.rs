@@ -89,6 +89,22 @@ pub enum Operation {
         /// The address.
         address: Mailbox,
     },
+    /// Tell the readers of events, if there are any.
+    Events {
+        /// The caller's own bytes of each.
+        rows: Vec<Bytes>,
+        /// Only if the operation before this one in the commit was done: the rows tell of it.
+        if_done: bool,
+    },
+    /// Who reads events from now on. Places of others are forgotten.
+    EventReaders(Vec<String>),
+    /// A reader has dealt with some.
+    EventsRead {
+        /// Its name.
+        reader: String,
+        /// Number of the event that it reads next.
+        next: u64,
+    },
     /// Drop rows of key-value and suppression that have expired, at most so many of each.
     Sweep {
         /// Now.

@@ -1,5 +1,6 @@
 //! Reading: the spool as it was at one moment, from any number of threads.
 
+mod events;
 mod people;
 mod plugins;
 

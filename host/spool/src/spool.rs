@@ -16,7 +16,7 @@ use crate::counts::Counts;
 use crate::error::{Error, from_io};
 use crate::id::MessageId;
 use crate::limits::Limits;
-use crate::operation::{Answer, Durability, Operation};
+use crate::operation::{Answer, Done, Durability, Operation};
 use crate::snapshot::Snapshot;
 use crate::tables::{FORMAT, META, META_FORMAT};
 
@@ -178,8 +178,14 @@ impl Spool {
             room_bytes: self.room_bytes(operations),
             scratch: std::mem::take(scratch),
         };
-        let mut answers = Vec::with_capacity(operations.len());
+        let mut answers: Vec<Answer> = Vec::with_capacity(operations.len());
         for operation in operations {
+            let follows_refusal = matches!(operation, Operation::Events { if_done: true, .. })
+                && answers.last().is_some_and(Result::is_err);
+            if follows_refusal {
+                answers.push(Ok(Done::Changed(0)));
+                continue;
+            }
             let answer = match batch.apply(operation) {
                 Ok(done) => Ok(done),
                 Err(Failure::Refused(refusal)) => Err(refusal),

@@ -16,6 +16,8 @@
 //! | `kv_usage` | plugin | rows, bytes | the plugin has rows |
 //! | `suppression` | account or "", address | suppression record | until removed or swept |
 //! | `suppression_expiry` | expires ms, account, address | - | as its `suppression` row |
+//! | `events` | number | the caller's own bytes | a reader has not dealt with it, among the newest N |
+//! | `event_readers` | name | number of the event that it reads next | it reads |
 //! | `quarantine` | table, key bytes | reason and the row's bytes | an operator looks at it |
 //!
 //! Numbers of a message are [`crate::MessageId::to_u128`], so that a table is sorted by time.
@@ -49,5 +51,7 @@ pub(crate) const SUPPRESSION: TableDefinition<(&str, &str), Bytes> =
     TableDefinition::new("suppression");
 pub(crate) const SUPPRESSION_EXPIRY: TableDefinition<(u64, &str, &str), ()> =
     TableDefinition::new("suppression_expiry");
+pub(crate) const EVENTS: TableDefinition<u64, Bytes> = TableDefinition::new("events");
+pub(crate) const EVENT_READERS: TableDefinition<&str, u64> = TableDefinition::new("event_readers");
 pub(crate) const QUARANTINE: TableDefinition<(&str, Bytes), Bytes> =
     TableDefinition::new("quarantine");

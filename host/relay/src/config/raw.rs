@@ -134,6 +134,11 @@ impl<'s, 'a> Section<'s, 'a> {
         self.span.clone()
     }
 
+    /// Nothing is written in it, or it is not there.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_none_or(|table| table.is_empty())
+    }
+
     /// Notes a mistake about this section as a whole, or about one of its keys.
     pub fn wrong(
         &self,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::raw::{Located, Problem, Reader, Section};
 use super::{
     Account, Certificate, Config, DefaultRoute, Dns, Limits, Log, LogFormat, Mode, Network,
-    PluginSection, Relay, account, delivery, http, listener, network, plugins,
+    PluginSection, Relay, account, delivery, http, listener, network, plugins, return_path,
+    webhook,
 };
 
 /// A server in production keeps its state here.
@@ -92,8 +93,10 @@ fn sections(root: &Section<'_, '_>) -> Config {
         pools,
         &smarthosts,
     );
+    let return_path = return_path::return_path(&root.section("return-path"));
     let limits = limits(&root.section("limits"));
     let http = http::http(&root.section("http"));
+    let webhooks = webhook::webhooks(root.sections("webhook"));
     let plugins = plugins::plugins(&root.section("plugins"));
     Config {
         mode: Mode::Serve,
@@ -107,8 +110,10 @@ fn sections(root: &Section<'_, '_>) -> Config {
         delivery,
         default_route: default_route.unwrap_or(DefaultRoute::Mx),
         smarthosts,
+        return_path,
         limits,
         http,
+        webhooks,
         plugins,
     }
 }
@@ -260,6 +265,9 @@ fn limits(section: &Section<'_, '_>) -> Limits {
         inbox_messages_max: section
             .number("inbox-messages-max", 1..=10_000_000)
             .unwrap_or(1_000),
+        events_max: section
+            .number("events-max", 1_000..=1_000_000_000)
+            .unwrap_or(1_000_000),
         received_max: section.number("received-max", 10..=1_000).unwrap_or(100),
     };
     section.finish();

@@ -46,6 +46,7 @@ pub(super) fn level(event: &Event) -> Level {
         | Event::AuthFailed { .. }
         | Event::PluginFault { .. }
         | Event::SiteThrottled { .. }
+        | Event::WebhookFailed { .. }
         | Event::HttpRefused { .. } => Level::WARN,
         Event::CertificateFailed { .. }
         | Event::ConfigRefused { .. }
@@ -54,6 +55,7 @@ pub(super) fn level(event: &Event) -> Level {
         | Event::PluginRefused { .. }
         | Event::PluginBreaker { open: true, .. }
         | Event::PluginRolledBack { .. }
+        | Event::WebhookLost { .. }
         | Event::Trouble { .. } => Level::ERROR,
         _ => Level::INFO,
     }
@@ -85,6 +87,8 @@ pub(super) fn line(event: &Event) -> Line<'_> {
         | Event::SpoolRoom { .. }
         | Event::RecordSetAside { .. }
         | Event::Trouble { .. }
+        | Event::WebhookFailed { .. }
+        | Event::WebhookLost { .. }
         | Event::HttpRefused { .. } => process(event),
         Event::SessionOpened { .. }
         | Event::SessionRefused { .. }
@@ -118,6 +122,22 @@ fn process(event: &Event) -> Line<'_> {
         Event::ListenerBound { listener, address } => {
             ("listening", Some(format!("{listener} on {address}").into()))
         }
+        Event::WebhookFailed {
+            webhook,
+            error,
+            next,
+        } => (
+            "webhook failed",
+            Some(format!("{webhook}: {error}; again in {} s", next.as_secs()).into()),
+        ),
+        Event::WebhookLost {
+            webhook,
+            count,
+            why,
+        } => (
+            "webhook events lost",
+            Some(format!("{webhook}: {count}: {why}").into()),
+        ),
         Event::ConfigReloaded { path } => ("configuration reloaded", Some(path.into())),
         Event::ConfigRefused { path, error } => (
             "configuration not reloaded",
@@ -538,7 +558,12 @@ fn delivering(event: &Event) -> Line<'_> {
             line.recipient = Some(recipient.into());
             line.detail = Some(why.into());
         }
-        Event::SuppressionAdded { recipient, why } => {
+        Event::SuppressionAdded {
+            recipient,
+            account,
+            why,
+        } => {
+            line.account = account.as_deref();
             line.recipient = Some(recipient.into());
             line.detail = Some(why.into());
         }
@@ -564,10 +589,17 @@ fn delivering(event: &Event) -> Line<'_> {
         Event::SiteResumed { site } => line.site = Some(site),
         Event::Report {
             message,
+            account,
             recipient,
             report,
+            reply,
+            host,
             translation,
+            ..
         } => {
+            line.account = account.as_deref();
+            line.reply = reply.as_deref();
+            line.host = host.as_deref();
             line.message_id = message.as_deref();
             line.recipient = recipient.as_deref().map(Cow::Borrowed);
             let reason = translation.as_ref().map_or("unknown", |t| &t.reason);

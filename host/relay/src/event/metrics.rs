@@ -517,6 +517,15 @@ impl Metrics {
             Event::Bounced { translation, .. } => self.failed("bounced", translation.as_ref()),
             Event::Expired { .. } => self.outcomes("expired", 1),
             Event::Suppressed { .. } => self.outcomes("suppressed", 1),
+            Event::Report {
+                report,
+                repeated: false,
+                ..
+            } => match report.as_str() {
+                "bounce" => self.outcomes("bounced-later", 1),
+                "complaint" => self.outcomes("complained", 1),
+                _ => {}
+            },
             Event::Removed { .. } => self.outcomes("removed", 1),
             Event::CertificateReloaded { .. } => {
                 self.certificate_reloads

@@ -28,6 +28,28 @@ pub enum Step {
         microseconds: u64,
         outcomes: Vec<Outcome>,
     },
+    /// The tags that the message was taken with: a report that comes when it is gone needs them.
+    Tags {
+        at: u64,
+        tags: std::collections::BTreeMap<String, String>,
+    },
+    /// What came back by mail.
+    Report {
+        at: u64,
+        /// "bounce", "delay", "delivered", "complaint", "auto-reply".
+        report: String,
+        recipient: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reply: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        feedback_type: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        translation: Option<Translation>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        notification: Option<String>,
+    },
 }
 
 /// One call of one hook of one plugin.

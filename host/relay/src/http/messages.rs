@@ -1,5 +1,7 @@
 //! `GET /api/v1/messages` and below: what became of messages, from the history and the queue.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
@@ -118,12 +120,14 @@ pub struct Detail {
     #[serde(flatten)]
     summary: Summary,
     recipients_detail: Vec<Recipient>,
-    tags: std::collections::BTreeMap<String, String>,
+    tags: BTreeMap<String, String>,
     plugins: Vec<Plugin>,
     /// What hooks did, in order.
     trace: Vec<Step>,
     /// What was tried, in order.
     attempts: Vec<Step>,
+    /// What came back by mail, in order.
+    reports: Vec<Step>,
 }
 
 #[derive(Debug, Serialize)]
@@ -172,11 +176,15 @@ fn detail(spool: &Snapshot, id: MessageId) -> Result<Option<Detail>, baton_spool
     };
     let mut trace = Vec::new();
     let mut attempts = Vec::new();
+    let mut reports = Vec::new();
+    let mut kept_tags = BTreeMap::new();
     for piece in spool.history_log(id)? {
         for step in history::steps(&piece.bytes) {
             match step {
                 Step::Attempt { .. } => attempts.push(step),
                 Step::Hook { .. } => trace.push(step),
+                Step::Report { .. } => reports.push(step),
+                Step::Tags { tags, .. } => kept_tags = tags,
             }
         }
     }
@@ -185,10 +193,10 @@ fn detail(spool: &Snapshot, id: MessageId) -> Result<Option<Detail>, baton_spool
     Ok(Some(Detail {
         summary: Summary::from(&row),
         recipients_detail: recipients(&row, &entries, &attempts),
-        tags: message
-            .iter()
-            .flat_map(|message| message.tags.iter().cloned())
-            .collect(),
+        tags: match &message {
+            Some(message) => message.tags.iter().cloned().collect(),
+            None => kept_tags,
+        },
         plugins: message
             .iter()
             .flat_map(|message| &message.plugins)
@@ -196,6 +204,7 @@ fn detail(spool: &Snapshot, id: MessageId) -> Result<Option<Detail>, baton_spool
             .collect(),
         trace,
         attempts,
+        reports,
     }))
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::messages::{rows, time};
 use super::problem::Problem;
 use crate::clock;
-use crate::event::Event;
+use crate::suppression;
 
 #[derive(Debug, Serialize)]
 pub struct Row {
@@ -89,25 +89,22 @@ pub async fn add(
     let now = clock::now();
     let reason = new.reason.unwrap_or_else(|| "operator".into());
     let address = address(&new.address)?;
-    let recipient = address.to_string();
     let row = Suppression {
         account: new.account,
         address,
-        reason: reason.clone(),
+        reason,
         source: "operator".into(),
         created_ms: now.as_millis(),
         expires_ms: new
             .expires_seconds
             .map(|seconds| now.as_millis().saturating_add(seconds.saturating_mul(1000))),
     };
+    let event = suppression::added(&row);
     parts
         .store
         .commit(vec![Operation::SuppressionPut(row)])
         .await?;
-    parts.bus.emit(Event::SuppressionAdded {
-        recipient,
-        why: reason,
-    });
+    parts.bus.emit(event);
     Ok(StatusCode::CREATED)
 }
 

@@ -8,10 +8,11 @@ mod tell;
 use std::sync::Arc;
 use std::time::Instant;
 
-use baton_hooks::{CallRecord, Sitting, Verdict};
+use baton_hooks::{CallRecord, RemoteReply, Sitting, Verdict};
 use baton_message::received::Received;
+use baton_message::report::Action;
 use baton_message::{EditSet, Message};
-use baton_smtp::{EnhancedStatus, Envelope, Mailbox, Reply};
+use baton_smtp::{EnhancedStatus, Envelope, Mailbox, Recipient, Reply};
 use baton_spool::{EntryState, MessageId, NewEntry, NewMessage, Origin, PluginVersion};
 use bytes::Bytes;
 
@@ -21,8 +22,11 @@ use super::refusal::Refusal;
 use super::stamp;
 use crate::clock::{self, Timestamp};
 use crate::config::Mode;
-use crate::event::Source;
+use crate::event::trace::Step;
+use crate::event::{Event, Source};
+use crate::history;
 use crate::meta::{Meta, Notes};
+use crate::notification::{self, About, Told};
 
 /// A message that has arrived, with all that is known of it.
 pub struct Arrival {
@@ -42,6 +46,8 @@ pub struct Arrival {
     pub records: Vec<CallRecord>,
     /// The plugin that said to drop it, at MAIL.
     pub discarded_by: Option<String>,
+    /// Recipients that became several, and whose sender wants to know (RFC 3461 5.2.7).
+    pub expanded: Vec<Recipient>,
     /// The end of data.
     pub began: Instant,
 }
@@ -163,14 +169,69 @@ async fn keep(
     let bytes = messages
         .first()
         .map_or(0, |message| message.body_bytes() as usize);
-    if let Err(error) = shared.store.accept(messages, Vec::new()).await {
+    let expansion = expansion(shared, &arrival, &messages, received);
+    messages.extend(expansion);
+    let mut accepted = tell::accepted(&arrival, bytes, subject, held.clone());
+    let rows = shared.bus.rows([&accepted], None);
+    let done = shared.store.accept_and_tell(messages, Vec::new(), rows);
+    if let Err(error) = done.await {
         let refusal = Refusal::of_store(&error);
         tell::calls(shared, &arrival, calls);
         return Err(refusal);
     }
     tell::calls(shared, &arrival, calls);
-    tell::accepted(shared, arrival, bytes, subject, held.clone());
+    if let Event::Accepted { took, .. } = &mut accepted {
+        *took = arrival.began.elapsed();
+    }
+    shared.bus.emit_committed(accepted);
     Ok(Taken { id, ids, held })
+}
+
+/// What the sender is told of recipients that became several.
+fn expansion(
+    shared: &Shared,
+    arrival: &Arrival,
+    messages: &[NewMessage],
+    received: Timestamp,
+) -> Option<NewMessage> {
+    let sender = arrival.envelope.sender.mailbox()?;
+    let taken = messages.first()?;
+    let reply = RemoteReply {
+        code: 250,
+        status: Some(EnhancedStatus::new(2, 1, 5)),
+        text: "sent on to several addresses".into(),
+    };
+    let told: Vec<Told<'_>> = arrival
+        .expanded
+        .iter()
+        .map(|recipient| Told {
+            recipient,
+            reply: &reply,
+            explanation: None,
+            host: None,
+            expired: false,
+        })
+        .collect();
+    if told.is_empty() {
+        return None;
+    }
+    let about = About {
+        id: shared.store.new_id(),
+        hostname: shared.hostname.as_str(),
+        sender,
+        parameters: &arrival.envelope.parameters,
+        received,
+        until: None,
+        original: taken.body.concat().into(),
+    };
+    match notification::make(about, Action::Expanded, &told, received) {
+        Ok(message) => Some(message),
+        Err(error) => {
+            let place = "bounce";
+            shared.bus.emit(Event::Trouble { place, error });
+            None
+        }
+    }
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -241,11 +302,25 @@ fn new_message(
         meta: Meta {
             needs_utf8,
             hops: arrival.hops,
+            submitted: arrival.is_submission,
         }
         .encode(),
         body,
-        trace,
+        trace: with_tags(trace, &copy.tags, received),
     }
+}
+
+/// The trace of a copy, which ends with its tags.
+fn with_tags(trace: Bytes, tags: &[(Arc<str>, Arc<str>)], at: Timestamp) -> Bytes {
+    if tags.is_empty() {
+        return trace;
+    }
+    let tags = tags.iter().map(|(k, v)| (k.to_string(), v.to_string()));
+    let step = Step::Tags {
+        at: at.as_millis(),
+        tags: tags.collect(),
+    };
+    history::with(&trace, &step)
 }
 
 /// 250, and nothing is kept but a line for the operator.

@@ -12,14 +12,18 @@ use baton_spool::Origin;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::accept::{self, Arrival};
+use super::accept::{self, Arrival, Taken};
+use super::alias;
 use super::auth::{Checked, may_send_as};
 use super::refusal::Refusal;
+use super::report;
 use super::{Door, Shared};
+use crate::clock;
 use crate::config::is_loopback;
 use crate::event::{Closed, Event, Source, Stage};
 use crate::history;
 use crate::limits;
+use crate::return_path::{Place, Rejected};
 
 /// Decides for one session.
 pub(super) struct Judge {
@@ -40,6 +44,10 @@ struct Transaction {
     records: Vec<CallRecord>,
     /// The plugin that said to drop all of it.
     discarded_by: Option<String>,
+    /// Recipients that are addresses of the relay's own.
+    own: Vec<(Mailbox, Place)>,
+    /// Recipients that became several, and whose sender wants to know.
+    expanded: Vec<Recipient>,
 }
 
 impl Judge {
@@ -243,6 +251,8 @@ impl Judge {
             records: sitting.take_records(),
             sitting,
             discarded_by: None,
+            own: Vec::new(),
+            expanded: Vec::new(),
         };
         let plugin = transaction.last_plugin();
         if let Some(refusal) = Refusal::of_verdict(&verdict, plugin.clone()) {
@@ -298,6 +308,9 @@ impl Judge {
         session: &Session,
         recipient: Recipient,
     ) -> Result<Answer, Refusal> {
+        if let Some(answer) = self.own_address(&recipient)? {
+            return Ok(answer);
+        }
         self.check_relay(&recipient.address)?;
         let (Some(transaction), Some(envelope)) = (&mut self.transaction, session.envelope())
         else {
@@ -309,7 +322,12 @@ impl Judge {
             .append(&mut transaction.sitting.take_records());
         let plugin = transaction.last_plugin();
         match verdict {
-            RecipientVerdict::Rewrite(to) => Ok(Answer::instead(&recipient, to)),
+            RecipientVerdict::Rewrite(to) => {
+                if alias::is_expansion(&recipient, to.len()) {
+                    transaction.expanded.push(recipient.clone());
+                }
+                Ok(Answer::Instead(alias::instead(&recipient, to)))
+            }
             RecipientVerdict::Decide(Verdict::Discard) => {
                 self.shared.bus.emit(Event::Discarded {
                     session: Some(self.facts.id.clone().into()),
@@ -324,6 +342,45 @@ impl Judge {
                 None => Ok(Answer::Proceed),
             },
         }
+    }
+
+    /// The relay's own return paths, which reports are taken at from anybody; plugins are asked what they report and not
+    /// whether they may.
+    fn own_address(&mut self, recipient: &Recipient) -> Result<Option<Answer>, Refusal> {
+        let Some(return_path) = &self.shared.return_path else {
+            return Ok(None);
+        };
+        let Some(recognised) = return_path.recognise(&recipient.address, clock::now()) else {
+            return Ok(None);
+        };
+        let place = match recognised {
+            Ok(Place::People(people)) => {
+                return Ok(Some(Answer::Instead(vec![Recipient::new(people)])));
+            }
+            Ok(place) => place,
+            // The operator may have people at the domain whom other rules serve.
+            Err(Rejected::Form)
+                if self
+                    .shared
+                    .config
+                    .relay
+                    .serves(recipient.address.domain().as_str()) =>
+            {
+                return Ok(None);
+            }
+            Err(rejected) => {
+                let text = "No such address here";
+                return Err(Refusal::new(550, (5, 1, 1), text, rejected.to_string()));
+            }
+        };
+        if let Some(transaction) = &mut self.transaction {
+            if transaction.own.len() >= limits::REPORT_PLACES_MAX {
+                let cause = "a report for too many return paths";
+                return Err(Refusal::new(452, (4, 5, 3), "Too many recipients", cause));
+            }
+            transaction.own.push((recipient.address.clone(), place));
+        }
+        Ok(Some(Answer::Proceed))
     }
 
     /// Never an open relay: a trusted network, an account, or a domain we serve. No plugin can widen this.
@@ -357,6 +414,8 @@ impl Judge {
             mut sitting,
             records,
             discarded_by,
+            own,
+            expanded,
         }) = self.transaction.take()
         else {
             return Err(Refusal::new(
@@ -386,11 +445,43 @@ impl Judge {
             hops: 0,
             records,
             discarded_by,
+            expanded,
             began,
         };
-        let taken = accept::take(&self.shared, &mut sitting, arrival).await?;
+        let taken = match own.is_empty() || arrival.discarded_by.is_some() {
+            true => accept::take(&self.shared, &mut sitting, arrival).await?,
+            false => self.reports(&mut sitting, arrival, own).await?,
+        };
         self.accepted += 1;
         Ok(Answer::ProceedWith(taken.reply()))
+    }
+
+    /// A message for return paths of ours, and perhaps for others as well: those get it in the usual way, once the reports
+    /// have had their effects, which a second try does not repeat.
+    async fn reports(
+        &self,
+        sitting: &mut Sitting,
+        mut arrival: Arrival,
+        own: Vec<(Mailbox, Place)>,
+    ) -> Result<Taken, Refusal> {
+        let Some(return_path) = &self.shared.return_path else {
+            return accept::take(&self.shared, sitting, arrival).await;
+        };
+        let is_own = |one: &Recipient| own.iter().any(|(address, _)| *address == one.address);
+        let mut places: Vec<Place> = Vec::with_capacity(own.len());
+        for (_, place) in &own {
+            if !places.contains(place) {
+                places.push(place.clone());
+            }
+        }
+        self.tell(&arrival.records, None);
+        arrival.records.clear();
+        arrival.envelope.recipients.retain(|one| !is_own(one));
+        let taken = report::take(&self.shared, return_path, &arrival, &places).await?;
+        if arrival.envelope.recipients.is_empty() {
+            return Ok(taken);
+        }
+        accept::take(&self.shared, sitting, arrival).await
     }
 
     /// Takes over what the session has learned.

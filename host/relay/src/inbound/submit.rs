@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::Shared;
 use super::accept::{self, Arrival, Taken};
+use super::alias;
 use super::refusal::Refusal;
 use crate::event::{Event, Source, Stage};
 use crate::history;
@@ -56,6 +57,7 @@ pub async fn submit(shared: &Shared, submission: Submission) -> Result<Taken, Re
     let Asked {
         envelope,
         discarded_by,
+        expanded,
     } = match asked {
         Ok(asked) => asked,
         Err(refusal) => {
@@ -85,6 +87,7 @@ pub async fn submit(shared: &Shared, submission: Submission) -> Result<Taken, Re
         hops: submission.hops,
         records,
         discarded_by,
+        expanded,
         began,
     };
     accept::take(shared, &mut sitting, arrival).await
@@ -94,6 +97,7 @@ pub async fn submit(shared: &Shared, submission: Submission) -> Result<Taken, Re
 struct Asked {
     envelope: Envelope,
     discarded_by: Option<String>,
+    expanded: Vec<Recipient>,
 }
 
 /// `on-mail`, and `on-rcpt` for each recipient.
@@ -111,17 +115,16 @@ async fn ask(
     }
     let discarded = verdict == Verdict::Discard;
     let discarded_by = discarded.then(|| last(records).unwrap_or_default());
+    let mut expanded = Vec::new();
     for recipient in recipients {
         let verdict = sitting.on_rcpt(&envelope, &recipient).await;
         records.append(&mut sitting.take_records());
         match verdict {
             RecipientVerdict::Rewrite(to) => {
-                let parameters = &recipient.parameters;
-                let others = to.into_iter();
-                envelope.recipients.extend(others.map(|address| Recipient {
-                    address,
-                    parameters: parameters.clone(),
-                }));
+                if alias::is_expansion(&recipient, to.len()) {
+                    expanded.push(recipient.clone());
+                }
+                envelope.recipients.extend(alias::instead(&recipient, to));
             }
             RecipientVerdict::Decide(Verdict::Discard) => {}
             RecipientVerdict::Decide(verdict) => {
@@ -135,6 +138,7 @@ async fn ask(
     Ok(Asked {
         envelope,
         discarded_by,
+        expanded,
     })
 }
 

@@ -10,7 +10,7 @@ use baton_smtp::client::{self, Delivery, Transaction};
 use bytes::Bytes;
 
 use super::plan::{self, Hop, SiteKey};
-use super::{Job, Parcel, Queue, conclude, intake};
+use super::{Job, Parcel, Queue, back, conclude, intake};
 use crate::event::Event;
 use crate::meta::Meta;
 use crate::outbound::{self, Destination, Failure, Link, Reported, simulate};
@@ -194,14 +194,19 @@ async fn send(queue: &Queue, line: &mut Line, parcel: &Parcel, body: &[Bytes]) -
             }
         };
         let count = rest.len().min(recipients_max(queue, link));
+        let back::Back {
+            sender,
+            field,
+            count,
+        } = back::of(queue, &parcel.message, rest, count);
         let transaction = Transaction {
-            sender: parcel.message.sender.clone(),
+            sender,
             parameters: parcel.message.parameters.clone(),
             recipients: rest[..count]
                 .iter()
                 .map(|one| one.entry.recipient.clone())
                 .collect(),
-            message: body.to_vec(),
+            message: field.into_iter().chain(body.iter().cloned()).collect(),
             needs_utf8: Meta::decode(&parcel.message.meta).needs_utf8,
         };
         let mut delivery = link.deliver(transaction.clone()).await;

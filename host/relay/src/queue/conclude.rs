@@ -19,9 +19,9 @@ use baton_spool::{
 use bytes::Bytes;
 
 use super::attempt::Tried;
-use super::bounce::{self, Told};
+use super::bounce;
 use super::fate::{self, Fate};
-use super::plan::SiteKey;
+use super::plan::{Hop, SiteKey};
 use super::router::attempt_of;
 use super::schedule::{self, Next};
 use super::{JobEntry, Parcel, Queue};
@@ -29,8 +29,10 @@ use crate::clock::{self, Timestamp};
 use crate::event::Event;
 use crate::limits;
 use crate::meta::Notes;
+use crate::notification::Told;
 use crate::outbound::{Reported, simulate};
 use crate::store::Body;
+use crate::suppression;
 
 /// What one recipient's attempt came to.
 struct Concluded {
@@ -43,6 +45,17 @@ struct Concluded {
     /// What the sender is told, if anything.
     tell: Option<Action>,
     number: u32,
+}
+
+/// Who answers a sender that wants to know of success (RFC 3461 5.2).
+#[derive(Clone, Copy)]
+enum Way {
+    /// It is where it should be: we do.
+    Arrived,
+    /// The next host was told what the sender wants to know.
+    Told,
+    /// The next host knows nothing of it: we say that it went there.
+    Silent,
 }
 
 /// Asks plugins, if there are any to ask, and keeps what is recorded of it.
@@ -73,10 +86,12 @@ pub(super) async fn run(
             egress: key.egress.clone(),
             ..attempt_of(&parcel.message, &one.entry)
         };
-        let passes_on = tried.passes_on_notify;
-        let end = one_recipient(
-            queue, &mut asker, &one.entry, &attempt, reported, now, passes_on,
-        );
+        let way = match (&key.hop, tried.passes_on_notify) {
+            (Hop::Inbox, _) => Way::Arrived,
+            (Hop::Next(_), true) => Way::Told,
+            (Hop::Next(_), false) => Way::Silent,
+        };
+        let end = one_recipient(queue, &mut asker, &one.entry, &attempt, reported, now, way);
         concluded.push(end.await);
     }
     let advised = advice::gather(&concluded);
@@ -85,9 +100,8 @@ pub(super) async fn run(
         settle
             .outcomes
             .push((one.entry.id.recipient, end.outcome.clone()));
-        settle
-            .suppress
-            .extend(suppression(&parcel.message, &one.entry, end, now));
+        let row = to_suppress(queue, &parcel.message, &one.entry, end, now).await;
+        settle.suppress.extend(row);
     }
     settle
         .inbox
@@ -104,17 +118,25 @@ pub(super) async fn run(
         .iter()
         .map(|(action, message)| (*action, message.id.to_string()))
         .collect();
-    if !make_durable(queue, &parcel, settle).await {
+    let suppressed = settle.suppress.iter().map(suppression::added);
+    let mut told: Vec<Event> = suppressed.collect();
+    told.extend(tell::outcomes(key, &parcel, &concluded, &tried, &ids, now));
+    if !make_durable(queue, &parcel, settle, &told).await {
         return;
     }
     advice::follow(queue, key, &concluded, &tried, advised);
-    tell::all(queue, key, &parcel, &concluded, &tried, &records, &ids, now);
+    tell::attempt(queue, key, &parcel, &concluded, &tried, &records);
+    for event in told {
+        queue.shared.parts.bus.emit_committed(event);
+    }
     queue.release(parcel.message.id, &parcel.entries);
 }
 
 /// Everything or nothing. What could not be made durable has not happened: it is tried again.
-async fn make_durable(queue: &Queue, parcel: &Parcel, settle: Settle) -> bool {
-    match queue.shared.parts.store.settle(settle).await {
+async fn make_durable(queue: &Queue, parcel: &Parcel, settle: Settle, told: &[Event]) -> bool {
+    let account = parcel.message.origin.account.as_deref();
+    let rows = queue.shared.parts.bus.rows(told, account);
+    match queue.shared.parts.store.settle_and_tell(settle, rows).await {
         Ok(()) => true,
         // An operator removed it meanwhile.
         Err(crate::store::StoreError::Refused(
@@ -145,7 +167,7 @@ async fn one_recipient(
     attempt: &Attempt,
     reported: &Reported,
     now: Timestamp,
-    passes_on_notify: bool,
+    way: Way,
 ) -> Concluded {
     let translation = asker.translate(attempt, reported).await;
     let fate = fate::of(
@@ -173,7 +195,11 @@ async fn one_recipient(
                 .recipient
                 .notify()
                 .is_some_and(|notify| notify.success);
-            end.tell = (wanted && !passes_on_notify).then_some(Action::Relayed);
+            end.tell = match (wanted, way) {
+                (true, Way::Arrived) => Some(Action::Delivered),
+                (true, Way::Silent) => Some(Action::Relayed),
+                _ => None,
+            };
         }
         Fate::Fail => {
             end.word = "bounced";
@@ -286,29 +312,29 @@ fn last_reply(reported: &Reported, host: Option<&str>, now: Timestamp) -> LastRe
     }
 }
 
-/// What the reply tells about later mail to the same address.
-fn suppression(
+/// What the reply tells about later mail to the same address, unless a plugin has seen to it in its hook.
+async fn to_suppress(
+    queue: &Queue,
     message: &Message,
     entry: &Entry,
     end: &Concluded,
     now: Timestamp,
 ) -> Option<Suppression> {
     let (plugin, translation) = end.translation.as_ref()?;
-    if translation.advice != baton_hooks::Advice::Suppress {
-        return None;
-    }
     // A simulated reply is asked for again and again.
     if entry.recipient.address.domain().as_str() == simulate::DOMAIN {
         return None;
     }
-    Some(Suppression {
-        account: message.origin.account.clone(),
-        address: entry.recipient.address.clone(),
-        reason: format!("{}: {}", translation.reason, end.reported),
-        source: plugin.clone(),
-        created_ms: now.as_millis(),
-        expires_ms: None,
-    })
+    let row = suppression::advised(
+        message.origin.account.as_deref(),
+        &entry.recipient.address,
+        plugin,
+        translation,
+        &end.reported.to_string(),
+        now,
+    )?;
+    let listed = suppression::is_listed(&queue.shared.parts.store, &row, now).await;
+    (!listed).then_some(row)
 }
 
 /// The message as the inbox keeps it. It has the message's own name where it arrives there whole and for the first time.
@@ -358,15 +384,20 @@ fn notifications(
         return Vec::new();
     };
     let mut made = Vec::new();
-    for action in [Action::Failed, Action::Delayed, Action::Relayed] {
+    for action in [
+        Action::Failed,
+        Action::Delayed,
+        Action::Relayed,
+        Action::Delivered,
+    ] {
         let told: Vec<Told<'_>> = parcel
             .entries
             .iter()
             .zip(concluded)
             .filter(|(_, end)| end.tell == Some(action))
             .map(|(one, end)| Told {
-                entry: &one.entry,
-                reported: &end.reported,
+                recipient: &one.entry.recipient,
+                reply: &end.reported.reply,
                 explanation: end
                     .translation
                     .as_ref()
@@ -443,19 +474,24 @@ pub(super) async fn wait(
         body: None,
         entries,
     };
-    if make_durable(queue, &parcel, settle).await {
-        for one in &parcel.entries {
-            queue.shared.parts.bus.emit(Event::Deferred {
-                message: message.id.to_string(),
-                recipient: one.entry.recipient.address.to_string(),
-                site: one.domain.to_string(),
-                host: None,
-                stage: crate::outbound::stage_name(reported.stage).to_owned(),
-                reply: reported.to_string(),
-                translation: None,
-                attempt: one.entry.attempts,
-                next: due.since(now),
-            });
+    let told: Vec<Event> = parcel
+        .entries
+        .iter()
+        .map(|one| Event::Deferred {
+            message: message.id.to_string(),
+            recipient: one.entry.recipient.address.to_string(),
+            site: one.domain.to_string(),
+            host: None,
+            stage: crate::outbound::stage_name(reported.stage).to_owned(),
+            reply: reported.to_string(),
+            translation: None,
+            attempt: one.entry.attempts,
+            next: due.since(now),
+        })
+        .collect();
+    if make_durable(queue, &parcel, settle, &told).await {
+        for event in told {
+            queue.shared.parts.bus.emit_committed(event);
         }
         queue.release(parcel.message.id, &parcel.entries);
     }

@@ -23,6 +23,7 @@ use crate::net;
 use crate::tls::{ClientTls, Trust};
 
 /// Sends requests.
+#[derive(Clone)]
 pub struct HttpClient {
     pub resolver: Resolver,
     pub tls: ClientTls,

@@ -67,9 +67,24 @@ export async function trace(id) {
 }
 
 function steps(message) {
-  const all = [...message.trace, ...message.attempts].sort((a, b) => a.at - b.at);
+  const all = [...message.trace, ...message.attempts, ...message.reports].sort((a, b) => a.at - b.at);
   if (all.length === 0) return h("p", { class: "quiet" }, "No plugin was asked and nothing was tried yet.");
-  return h("ol", { class: "steps" }, all.map((step) => (step.step === "hook" ? hook(step) : attempt(step))));
+  return h("ol", { class: "steps" }, all.map((step) => shown[step.step](step)));
+}
+
+const shown = { hook, attempt, report };
+
+function report(step) {
+  const said = step.translation;
+  const look = step.report === "bounce" || step.report === "complaint" ? "bad" : "warn";
+  return h("li", { class: `step ${look}` },
+    h("div", { class: "head" },
+      h("span", { class: "name" }, "Report"),
+      h("span", { class: "quiet" }, [step.recipient, step.host].filter(Boolean).join(" · ")),
+      badge(step.report)),
+    h("div", { class: "body" },
+      step.reply && h("div", { class: "mono quiet" }, step.reply),
+      said && h("div", null, badge(said.reason), ` ${said.explanation} `, h("span", { class: "quiet" }, `(${said.plugin}: ${said.rule})`))));
 }
 
 function hook(step) {

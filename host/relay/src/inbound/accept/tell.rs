@@ -87,7 +87,7 @@ pub(super) fn trace(
         .into_iter()
         .filter_map(|step| match step {
             Step::Hook { call, .. } => Some(call),
-            Step::Attempt { .. } => None,
+            _ => None,
         })
         .collect();
     (piece, calls)
@@ -108,25 +108,25 @@ pub(super) fn calls(shared: &Shared, arrival: &Arrival, calls: Vec<HookCall>) {
     }
 }
 
+/// What is told once it is durable.
 pub(super) fn accepted(
-    shared: &Shared,
-    arrival: Arrival,
+    arrival: &Arrival,
     bytes: usize,
     subject: Option<String>,
     held: Option<String>,
-) {
-    shared.bus.emit(Event::Accepted {
+) -> Event {
+    Event::Accepted {
         message: arrival.id.to_string(),
-        session: arrival.session.map(Into::into),
+        session: arrival.session.clone().map(Into::into),
         source: arrival.source,
         sender: arrival.envelope.sender.mailbox().map(Mailbox::to_string),
         recipients: texts(arrival.envelope.recipients.iter().map(|one| &one.address)),
-        account: arrival.origin.account,
+        account: arrival.origin.account.clone(),
         bytes,
         subject,
         held,
         took: arrival.began.elapsed(),
-    });
+    }
 }
 
 pub(super) fn discarded(shared: &Shared, arrival: &Arrival) {

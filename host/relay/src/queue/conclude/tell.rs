@@ -61,17 +61,14 @@ fn shown(end: &Concluded) -> Option<trace::Translation> {
     Some(history::translation(plugin, translation))
 }
 
-/// Tells of the attempt, of each hook call and of each outcome.
-#[allow(clippy::too_many_arguments)]
-pub(super) fn all(
+/// Tells of the attempt and of each hook call.
+pub(super) fn attempt(
     queue: &Queue,
     key: &Arc<SiteKey>,
     parcel: &Parcel,
     concluded: &[Concluded],
     tried: &Tried,
     records: &[CallRecord],
-    notifications: &[(Action, String)],
-    now: Timestamp,
 ) {
     let bus = &queue.shared.parts.bus;
     let message = parcel.message.id.to_string();
@@ -90,17 +87,21 @@ pub(super) fn all(
         bytes: parcel.message.body_bytes as usize,
         took: tried.took,
     });
+}
+
+/// What is told of each recipient, once it is durable.
+pub(super) fn outcomes(
+    key: &Arc<SiteKey>,
+    parcel: &Parcel,
+    concluded: &[Concluded],
+    tried: &Tried,
+    notifications: &[(Action, String)],
+    now: Timestamp,
+) -> Vec<Event> {
+    let message = parcel.message.id.to_string();
+    let mut told = Vec::with_capacity(concluded.len());
     for (one, end) in parcel.entries.iter().zip(concluded) {
         let recipient = one.entry.recipient.address.to_string();
-        if let Some((plugin, translation)) = &end.translation
-            && translation.advice == baton_hooks::Advice::Suppress
-        {
-            let why = format!("{plugin}: {}", translation.reason);
-            bus.emit(Event::SuppressionAdded {
-                recipient: recipient.clone(),
-                why,
-            });
-        }
         let id = end.tell.and_then(|action| {
             notifications
                 .iter()
@@ -109,16 +110,17 @@ pub(super) fn all(
         });
         if let (Some(Action::Delayed), Some(notification)) = (end.tell, id.clone()) {
             let (message, recipient) = (message.clone(), recipient.clone());
-            bus.emit(Event::DelayNotified {
+            told.push(Event::DelayNotified {
                 message,
                 recipient,
                 notification,
             });
         }
-        bus.emit(outcome(
+        told.push(outcome(
             key, parcel, tried, end, &message, recipient, id, now,
         ));
     }
+    told
 }
 
 #[allow(clippy::too_many_arguments)]
