@@ -67,7 +67,11 @@ pub struct Normal {
     pub marks: Vec<(Mark, u16)>,
     pub statuses: Vec<Status>,
     pub codes: Vec<u16>,
+    /// Where host names stand in the text, as offset and length.
+    pub hosts: Vec<(usize, usize)>,
     word: u16,
+    /// Address of the text, from which offsets are told.
+    base: usize,
 }
 
 /// More of a text is not looked at: the reason stands at its beginning.
@@ -75,6 +79,10 @@ pub const TEXT_BYTES_MAX: usize = 6 * 1024;
 /// A sentence end is as wide as this many words for the "near" operators.
 const SENTENCE_WORDS: u16 = 3;
 const WORD_BYTES_MAX: usize = 40;
+/// A chunk with so many underscores is a sentence.
+const JOINTS_MIN: usize = 3;
+/// More host names of a text are not remembered.
+const HOSTS_MAX: usize = 4;
 
 /// Brings `text` into normal form.
 pub fn normalise(text: &str) -> Normal {
@@ -85,6 +93,7 @@ pub fn normalise(text: &str) -> Normal {
     let mut normal = Normal {
         bytes: Vec::with_capacity(end + 16),
         tokens: Vec::with_capacity(end / 5 + 8),
+        base: text.as_ptr() as usize,
         ..Normal::default()
     };
     for chunk in text[..end].split(|c: char| c.is_whitespace() || is_bracket(c)) {
@@ -115,6 +124,18 @@ fn is_bracket(c: char) -> bool {
             | '“'
             | '”'
             | '„'
+            | '（'
+            | '）'
+            | '「'
+            | '」'
+            | '【'
+            | '】'
+            | '＜'
+            | '＞'
+            | '：'
+            | '，'
+            | '；'
+            | '、'
     )
 }
 
@@ -137,6 +158,13 @@ impl Normal {
             return;
         }
         let bytes = bare.as_bytes();
+        if depth == 0 && bytes.iter().filter(|b| **b == b'_').count() >= JOINTS_MIN {
+            // "192.0.2.1_does_not_like_recipient./Remote_host_said:_550": spaces did not survive.
+            for piece in bare.split(['_', '/']).filter(|piece| !piece.is_empty()) {
+                self.chunk(piece, 1);
+            }
+            return;
+        }
         if is_code_word(bytes) {
             // "RP-001" is one word.
             let start = self.bytes.len();
@@ -167,6 +195,8 @@ impl Normal {
         }
         if bare.contains("://") || starts_with_ignore_case(bare, "www.") {
             self.mark(Mark::Url);
+            let rest = bare.find("://").map_or(bare, |at| &bare[at + 3..]);
+            self.host(rest.split(['/', ':', '?', '#']).next().unwrap_or(rest));
             self.words(bare, true);
         } else if is_ipv6(bare) {
             self.mark(Mark::Ip);
@@ -177,6 +207,7 @@ impl Normal {
             self.chunk(after, 1);
         } else if bytes.contains(&b'.') && is_host(bare) {
             self.mark(Mark::Host);
+            self.host(bare);
             if is_list_zone(bare) {
                 self.words(bare, true);
             }
@@ -242,16 +273,27 @@ impl Normal {
 
     fn address(&mut self, bare: &str, at: usize, depth: u8) {
         // "Address:someone@host.example:unknown": words before a colon or an equals sign, and after the host, count.
-        let start = bare[..at].rfind([':', '=', '/']).map_or(0, |i| i + 1);
-        let end = bare[at..]
-            .find([':', '/', '?', '\\', '='])
-            .map_or(bare.len(), |i| at + i);
+        // So do the letters of scripts without spaces.
+        let before = |c: char| matches!(c, ':' | '=' | '/') || is_ideographic(c);
+        let after = |c: char| matches!(c, ':' | '/' | '?' | '\\' | '=') || is_ideographic(c);
+        let start = bare[..at]
+            .char_indices()
+            .rfind(|(_, c)| before(*c))
+            .map_or(0, |(i, c)| i + c.len_utf8());
+        let end = bare[at..].find(after).map_or(bare.len(), |i| at + i);
         if start > 0 && depth < 2 {
-            self.chunk(&bare[..start - 1], depth + 1);
+            self.chunk(&bare[..start], depth + 1);
         }
         self.mark(Mark::Address);
         if end < bare.len() && depth < 2 {
-            self.chunk(&bare[end + 1..], depth + 1);
+            self.chunk(&bare[end..], depth + 1);
+        }
+    }
+
+    fn host(&mut self, name: &str) {
+        if self.hosts.len() < HOSTS_MAX {
+            self.hosts
+                .push((name.as_ptr() as usize - self.base, name.len()));
         }
     }
 

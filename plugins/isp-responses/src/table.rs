@@ -78,6 +78,8 @@ pub struct Facts<'a> {
     pub code: u16,
     pub statuses: &'a [[u16; 3]],
     pub stage: Option<usize>,
+    /// The provider that the recipient's domain or a host in the text is of, where nothing says better.
+    pub guess: Option<u16>,
 }
 
 /// A rule that holds.
@@ -155,17 +157,20 @@ impl<'a> Table<'a> {
         ))
     }
 
-    /// The provider that runs a host.
+    /// The provider that runs a host: the one that names the longest end of it.
     pub fn provider_of_host(&self, host: &str) -> Option<u16> {
         let host = host.trim_end_matches('.').as_bytes();
-        let records = self.section(HOSTS);
-        records.chunks_exact(6).find_map(|record| {
+        let records = self.section(HOSTS).chunks_exact(6);
+        let fitting = records.filter_map(|record| {
             let end = self.string(u32_at(record, 0)).as_bytes();
             let start = host.len().checked_sub(end.len())?;
             let fits =
                 host[start..].eq_ignore_ascii_case(end) && (start == 0 || host[start - 1] == b'.');
-            fits.then(|| word(record, 4, 0))
-        })
+            fits.then(|| (end.len(), word(record, 4, 0)))
+        });
+        fitting
+            .max_by_key(|(length, _)| *length)
+            .map(|(_, provider)| provider)
     }
 
     /// Matches a text. `provider`: known from the host; the text can tell it too.
@@ -203,6 +208,7 @@ impl<'a> Table<'a> {
                 at += 2 + 2 * count;
             }
         }
+        found.provider = found.provider.or(facts.guess);
         for record in self.section(BARE).chunks_exact(2) {
             rules.push(word(record, 0, 0));
         }

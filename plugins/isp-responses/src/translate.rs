@@ -53,6 +53,8 @@ impl Default for Translator<'_> {
 
 /// Score below which only code or status spoke.
 const WORDS_SCORE_MIN: i16 = 30;
+/// So far a relay may name the host before it quotes it.
+const HOST_SAID_BYTES_MAX: usize = 200;
 /// A second opinion within this distance lowers the confidence.
 const CLOSE_SCORE: i16 = 8;
 
@@ -80,7 +82,8 @@ impl<'a> Translator<'a> {
 
     /// What a reply means. Some for every reply: in the worst case the reason is `unknown`.
     pub fn translate(&self, reply: &Reply<'_>) -> Translation {
-        let normal = normal::normalise(reply.text);
+        let said = what_was_said(reply.text);
+        let normal = normal::normalise(said);
         let code = reply
             .code
             .filter(|c| *c != 0)
@@ -109,14 +112,19 @@ impl<'a> Translator<'a> {
         } else {
             code
         };
+        let host = reply.host.and_then(|h| self.builtin.provider_of_host(h));
+        let guess = || {
+            let of = |name: &str| self.builtin.provider_of_host(name);
+            let mut named = normal.hosts.iter();
+            let named = || named.find_map(|(at, length)| of(said.get(*at..at + length)?));
+            reply.domain.and_then(of).or_else(named)
+        };
         let facts = Facts {
             code,
             statuses: &statuses,
             stage,
+            guess: host.or_else(guess),
         };
-
-        let host = reply.host.and_then(|h| self.builtin.provider_of_host(h));
-        let domain = || reply.domain.and_then(|d| self.builtin.provider_of_host(d));
         let mut found = self.builtin.search(&normal, &facts, host);
         if !self.disabled.is_empty() {
             found.candidates.retain(|c| {
@@ -126,9 +134,6 @@ impl<'a> Translator<'a> {
                     .any(|id| id == self.builtin.rule_id(c.rule))
             });
         }
-        if found.provider.is_none() {
-            found.provider = domain();
-        }
         let provider = found
             .provider
             .map(|p| self.builtin.provider_name(p).to_string());
@@ -137,6 +142,10 @@ impl<'a> Translator<'a> {
                 .provider_names()
                 .position(|n| Some(n) == provider.as_deref())
                 .map(|p| p as u16);
+            let facts = Facts {
+                guess: None,
+                ..facts
+            };
             let more = extra.search(&normal, &facts, own);
             if let Some(best) = self.best(extra, &more, &statuses) {
                 return self.word(extra, &more, best, provider, transient, reply);
@@ -267,6 +276,16 @@ impl<'a> Translator<'a> {
             rule: table.rule_id(best.rule).to_string(),
             provider,
         }
+    }
+}
+
+/// The remote host's own words, where a relay reports them as "host mx.example[192.0.2.1] said: ...".
+fn what_was_said(text: &str) -> &str {
+    let start = text.get(..HOST_SAID_BYTES_MAX).unwrap_or(text);
+    let is_report = start.trim_start().starts_with("host ");
+    match start.find(" said:").filter(|_| is_report) {
+        Some(at) if !text[at + 6..].trim().is_empty() => &text[at + 6..],
+        _ => text,
     }
 }
 

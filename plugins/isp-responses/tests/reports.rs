@@ -14,10 +14,14 @@ struct Example {
 
 fn examples() -> Vec<Example> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/isp");
-    let corpus: String = ["messages.txt", "messages-more.txt"]
-        .iter()
-        .map(|file| std::fs::read_to_string(format!("{folder}/{file}")).expect("the corpus"))
-        .collect();
+    let mut corpus = String::new();
+    for entry in std::fs::read_dir(folder).expect("the corpus") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("messages") {
+            corpus += &std::fs::read_to_string(&path).expect("a readable file");
+        }
+    }
     corpus
         .split("=====8<===== ")
         .filter(|piece| !piece.trim().is_empty())

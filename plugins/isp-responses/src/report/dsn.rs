@@ -19,8 +19,9 @@ pub fn read(translator: &Translator<'_>, message: &Entity) -> Option<Vec<Finding
         parts
             .iter()
             .filter(|p| {
-                p.children.is_empty() && p.media_type.starts_with("text/")
-                    || p.media_type.starts_with("message/")
+                p.children.is_empty()
+                    && (p.media_type.starts_with("text/") || p.media_type.starts_with("message/"))
+                    && !p.is_message()
             })
             .map(|p| p.text())
             .find(|text| {

@@ -470,9 +470,26 @@ fn first_word(text: &str) -> (&str, &str) {
     )
 }
 
-/// Whether an address of somebody else stands in the text.
+/// Whether anybody is named whose mail it may have been: by an address, or by the message that came back.
 pub fn names_somebody(text: &str, message: &Entity) -> bool {
-    first_address(text, message).is_some() || message.parts().iter().skip(1).any(|p| p.is_message())
+    first_address(text, message).is_some() || returned_message(message)
+}
+
+/// Whether somebody is named who neither sent nor got this message.
+pub fn names_another(text: &str, message: &Entity) -> bool {
+    let own = own_addresses(message);
+    let another = |found: &String| !own.iter().any(|o| o.eq_ignore_ascii_case(found));
+    first_address(text, message).is_some_and(|a| another(&a))
+        || original_recipient(message).is_some_and(|a| another(&a))
+        || returned_message(message)
+}
+
+fn returned_message(message: &Entity) -> bool {
+    message
+        .parts()
+        .iter()
+        .skip(1)
+        .any(|p| p.is_message() || p.media_type == "text/rfc822-headers")
 }
 
 /// The first address that is neither the mail system's nor the sender's.

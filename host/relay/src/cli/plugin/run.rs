@@ -32,7 +32,7 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     eml: Option<PathBuf>,
     /// Replies as lines of JSON, for on-reply; "-" for standard input. Each has "text", and may have "code", "status",
-    /// "stage", "host", "domain" and "recipient".
+    /// "stage", "host", "domain" and "recipient". Every line gets one line of output, "null" where it cannot be read.
     #[arg(long, value_name = "FILE")]
     replies: Option<PathBuf>,
     /// A configuration with [plugins.NAME], or a file with that section's keys alone.
@@ -161,15 +161,27 @@ impl Run {
                 .map_err(|e| Failure::failed(format_args!("{}: {e}", path.display())))?;
             Box::new(std::io::BufReader::new(file))
         };
-        let mut faulted = false;
-        let mut sitting = sitting(plugins);
-        for (number, line) in (1..).zip(reader.lines()) {
+        let (mut faulted, mut unread) = (false, 0u64);
+        // Bytes and not text: a log may hold a remote host's Latin-1.
+        for (number, line) in (1u64..).zip(reader.split(b'\n')) {
             let line = line.map_err(Failure::failed)?;
-            if line.trim().is_empty() {
-                continue;
+            let asked = words::reply(&String::from_utf8_lossy(&line));
+            let at = format_args!("{}:{number}", path.display());
+            // One line out for every line in, whatever it holds, so that the two can be laid side by side.
+            let asked = match asked {
+                Ok(asked) => asked,
+                Err(mistake) => {
+                    eprintln!("{at}: {mistake}");
+                    unread += 1;
+                    print(serde_json::Value::Null);
+                    continue;
+                }
+            };
+            for doubt in &asked.doubts {
+                eprintln!("{at}: {doubt}");
             }
-            let asked = words::reply(&line)
-                .map_err(|e| Failure::usage(format_args!("{}:{number}: {e}", path.display())))?;
+            // Each reply belongs to an attempt of its own, and so to a fresh instance.
+            let mut sitting = sitting(plugins);
             let found = sitting
                 .on_reply(&asked.attempt, asked.stage, &asked.reply)
                 .await;
@@ -182,6 +194,10 @@ impl Run {
         }
         if faulted {
             Err(Failure::failed("the plugin faulted"))
+        } else if unread > 0 {
+            Err(Failure::failed(format_args!(
+                "{unread} lines are no replies; \"null\" stands in their place"
+            )))
         } else {
             Ok(())
         }
@@ -194,9 +210,13 @@ impl Run {
         sitting.set_draft(EditSet::new(message, false));
         let reports = sitting.on_report().await;
         let faulted = words::tell_quietly(&mut sitting);
-        print(serde_json::Value::from(
-            reports.iter().map(words::report).collect::<Vec<_>>(),
-        ));
+        let (told, rest): (Vec<_>, Vec<_>) =
+            reports.iter().partition(|found| words::is_told(found));
+        for found in rest {
+            eprintln!("no bounce: {}", words::in_short(found));
+        }
+        let told: serde_json::Value = told.into_iter().map(words::report).collect();
+        print(told);
         if faulted {
             Err(Failure::failed("the plugin faulted"))
         } else {
@@ -280,6 +300,8 @@ struct Asked {
     attempt: Attempt,
     stage: Stage,
     reply: baton_hooks::RemoteReply,
+    /// What was given, but could not be used.
+    doubts: Vec<String>,
 }
 
 /// An attempt of which nothing is known but whom it was for and where.

@@ -27,44 +27,65 @@ struct Line {
     recipient: Option<String>,
 }
 
-/// Reads a line of JSON. A code or status that is not given, but begins the text, is taken from there, as in a log.
+/// Reads a line of JSON. A code or status that is not given, but begins the text, is taken from there, as in a log. Of what
+/// is only there to help, what cannot be used is told in `doubts` and left out.
 pub(super) fn reply(line: &str) -> Result<Asked, String> {
+    if line.trim().is_empty() {
+        return Err("the line is empty".into());
+    }
     let line: Line = serde_json::from_str(line).map_err(|e| e.to_string())?;
-    let stage = match line.stage.as_deref().filter(|stage| !stage.is_empty()) {
+    let mut doubts = Vec::new();
+    let stage = match given(&line.stage) {
         None => Stage::RcptTo,
-        Some(word) => stage(word).ok_or_else(|| format!("{word:?} is no stage"))?,
+        Some(word) => stage(word).unwrap_or_else(|| {
+            doubts.push(format!("{word:?} is no stage"));
+            Stage::RcptTo
+        }),
     };
     let mut text = line.text.replace("\r\n", "\n");
     let code = match line.code {
         Some(code) => code,
         None => take_code(&mut text),
     };
-    let status = match line.status.as_deref().filter(|status| !status.is_empty()) {
-        Some(status) => Some(
-            status
-                .parse::<EnhancedStatus>()
-                .map_err(|_| format!("{status:?} is no status"))?,
-        ),
-        None => status_of(&text),
-    };
-    let recipient = match (&line.recipient, &line.domain) {
-        (Some(recipient), _) => Mailbox::parse(recipient).map_err(|e| e.to_string())?,
-        (None, Some(domain)) => {
-            let domain = Domain::parse(domain).map_err(|e| format!("{domain:?}: {e}"))?;
-            Mailbox::new("recipient", domain).map_err(|e| e.to_string())?
+    let status = given(&line.status).and_then(|status| {
+        let read = status.parse::<EnhancedStatus>().ok();
+        if read.is_none() {
+            doubts.push(format!("{status:?} is no status"));
         }
-        (None, None) => somebody(),
+        read
+    });
+    let status = status.or_else(|| status_of(&text));
+    let recipient = match (given(&line.recipient), given(&line.domain)) {
+        (Some(recipient), _) => Mailbox::parse(recipient).map_err(|e| e.to_string()),
+        (None, Some(domain)) => Domain::parse(domain)
+            .map_err(|e| format!("{domain:?}: {e}"))
+            .and_then(|domain| Mailbox::new("recipient", domain).map_err(|e| e.to_string())),
+        (None, None) => Ok(somebody()),
     };
+    let recipient = recipient.unwrap_or_else(|mistake| {
+        doubts.push(mistake);
+        somebody()
+    });
     let reply = RemoteReply {
         code,
         status,
         text: text.into(),
     };
+    let host = given(&line.host).map(str::to_string);
     Ok(Asked {
-        attempt: attempt(recipient, line.host),
+        attempt: attempt(recipient, host),
         stage,
         reply,
+        doubts,
     })
+}
+
+/// A word that is there and not empty.
+fn given(field: &Option<String>) -> Option<&str> {
+    field
+        .as_deref()
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
 }
 
 /// Cuts "550 " or "550-" from the beginning.
@@ -88,7 +109,8 @@ fn status_of(text: &str) -> Option<EnhancedStatus> {
 }
 
 fn stage(word: &str) -> Option<Stage> {
-    Some(match word {
+    let word = word.to_ascii_lowercase().replace([' ', '_'], "-");
+    Some(match word.as_str() {
         "dns" => Stage::Dns,
         "connect" => Stage::Connect,
         "greeting" => Stage::Greeting,
@@ -121,17 +143,31 @@ pub(super) fn translation(found: &Translation) -> Value {
     })
 }
 
-pub(super) fn report(found: &Report) -> Value {
-    let kind = match found.kind {
+/// Whether a report is of something that went wrong. Automatic answers and notices of success are no bounces.
+pub(super) fn is_told(found: &Report) -> bool {
+    !matches!(found.kind, ReportKind::AutoReply | ReportKind::Delivered)
+}
+
+/// Kind and recipient.
+pub(super) fn in_short(found: &Report) -> String {
+    let recipient = found.recipient.as_deref().unwrap_or("nobody named");
+    format!("{} of {recipient}", kind(found))
+}
+
+fn kind(found: &Report) -> &'static str {
+    match found.kind {
         ReportKind::Bounce => "bounce",
         ReportKind::Delay => "delay",
         ReportKind::Delivered => "delivered",
         ReportKind::Complaint => "complaint",
         ReportKind::AutoReply => "auto-reply",
-    };
+    }
+}
+
+pub(super) fn report(found: &Report) -> Value {
     let reply = found.reply.as_ref();
     json!({
-        "kind": kind,
+        "kind": kind(found),
         "recipient": found.recipient,
         "original_recipient": found.original_recipient,
         "status": reply.and_then(|reply| reply.status).map(|status| status.to_string()),
@@ -236,14 +272,21 @@ mod tests {
         assert_eq!(asked.stage, Stage::EndOfData);
         assert_eq!(&*asked.attempt.site, "example.net");
         assert_eq!(asked.attempt.host.as_deref(), Some("mx.example"));
-        for wrong in [
-            "{}",
-            r#"{"text":"x","stage":"later"}"#,
-            r#"{"text":"x","status":"9"}"#,
-            "text",
-        ] {
+        for wrong in ["{}", "text", "", r#"{"text":"x","code":70000}"#] {
             assert!(reply(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_told_and_left_out() {
+        let line = r#"{"text":"550 5.1.1 x","stage":"later","status":"9","domain":"a b"}"#;
+        let asked = reply(line).unwrap();
+        assert_eq!(asked.doubts.len(), 3, "{:?}", asked.doubts);
+        assert_eq!(asked.reply.code, 550);
+        assert_eq!(asked.reply.status, Some(EnhancedStatus::new(5, 1, 1)));
+        let asked = reply(r#"{"text":"","stage":"RCPT TO","host":"","domain":null}"#).unwrap();
+        assert!(asked.doubts.is_empty(), "{:?}", asked.doubts);
+        assert_eq!((asked.stage, asked.attempt.host), (Stage::RcptTo, None));
     }
 
     #[test]
