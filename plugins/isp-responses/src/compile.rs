@@ -109,18 +109,15 @@ pub fn compile(sources: &[Source], known_providers: &[String]) -> Result<Vec<u8>
     }
 
     // Providers: hosts as strings, text patterns as clauses whose rule number is the provider with the top bit set.
-    let mut hosts = Words::default();
+    let mut host_names: Vec<(String, u16)> = Vec::new();
     for source in sources {
         for provider in &source.provider {
             let index = providers
                 .iter()
                 .position(|p| *p == provider.id)
                 .unwrap_or(0) as u16;
-            for host in &provider.hosts {
-                let at = compiler.string(host);
-                hosts.push32(at);
-                hosts.push(index);
-            }
+            let hosts = provider.hosts.iter().map(|host| host.to_ascii_lowercase());
+            host_names.extend(hosts.map(|host| (host, index)));
             for pattern in &provider.text {
                 for elements in compiler
                     .pattern(pattern)
@@ -132,6 +129,15 @@ pub fn compile(sources: &[Source], known_providers: &[String]) -> Result<Vec<u8>
                 }
             }
         }
+    }
+    // Sorted, to be searched; of two that name one host the first counts.
+    host_names.sort_by(|one, other| one.0.cmp(&other.0));
+    host_names.dedup_by(|one, other| one.0 == other.0);
+    let mut hosts = Words::default();
+    for (host, index) in host_names {
+        let at = compiler.string(&host);
+        hosts.push32(at);
+        hosts.push(index);
     }
     let mut provider_names = Words::default();
     for name in &providers {

@@ -12,3 +12,5 @@ pub mod table;
 pub mod translate;
 
 pub use hooks::IspResponses;
+
+baton_sdk::golden!("golden");

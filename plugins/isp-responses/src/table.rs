@@ -40,6 +40,8 @@ const HOSTS: usize = 8;
 const NAMES: usize = 9;
 const STRINGS: usize = 10;
 
+/// No host name is longer (RFC 1035, 2.3.4).
+const HOST_BYTES_MAX: usize = 255;
 /// More places of phrases in one text are not kept.
 const HITS_MAX: usize = 1024;
 
@@ -131,10 +133,14 @@ impl<'a> Table<'a> {
 
     /// The string of an offset.
     fn string(&self, at: u32) -> &'a str {
+        std::str::from_utf8(self.string_bytes(at)).unwrap_or("")
+    }
+
+    fn string_bytes(&self, at: u32) -> &'a [u8] {
         let strings = self.section(STRINGS);
         let at = at as usize;
         let length = usize::from(word(strings, at, 0));
-        std::str::from_utf8(&strings[at + 2..at + 2 + length]).unwrap_or("")
+        &strings[at + 2..at + 2 + length]
     }
 
     /// The names of all providers, in the order of their numbers.
@@ -159,18 +165,35 @@ impl<'a> Table<'a> {
 
     /// The provider that runs a host: the one that names the longest end of it.
     pub fn provider_of_host(&self, host: &str) -> Option<u16> {
+        let mut lower = [0u8; HOST_BYTES_MAX];
         let host = host.trim_end_matches('.').as_bytes();
-        let records = self.section(HOSTS).chunks_exact(6);
-        let fitting = records.filter_map(|record| {
-            let end = self.string(u32_at(record, 0)).as_bytes();
-            let start = host.len().checked_sub(end.len())?;
-            let fits =
-                host[start..].eq_ignore_ascii_case(end) && (start == 0 || host[start - 1] == b'.');
-            fits.then(|| (end.len(), word(record, 4, 0)))
-        });
-        fitting
-            .max_by_key(|(length, _)| *length)
-            .map(|(_, provider)| provider)
+        let lower = lower.get_mut(..host.len())?;
+        lower.copy_from_slice(host);
+        lower.make_ascii_lowercase();
+        let mut end: &[u8] = lower;
+        loop {
+            if let Some(provider) = self.provider_of_end(end) {
+                return Some(provider);
+            }
+            let dot = end.iter().position(|b| *b == b'.')?;
+            end = &end[dot + 1..];
+        }
+    }
+
+    /// The provider that names exactly this end of a host name.
+    fn provider_of_end(&self, end: &[u8]) -> Option<u16> {
+        let records = self.section(HOSTS);
+        let (mut low, mut high) = (0, records.len() / 6);
+        while low < high {
+            let middle = low.midpoint(high);
+            let known = self.string_bytes(u32_at(records, middle * 6));
+            match known.cmp(end) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Some(word(records, middle * 6 + 4, 0)),
+            }
+        }
+        None
     }
 
     /// Matches a text. `provider`: known from the host; the text can tell it too.
@@ -287,8 +310,9 @@ impl<'a> Table<'a> {
             });
         }
         let slots = trie.len() / 4;
+        let root = (u32_at(trie, 0) >> 8) as usize;
         for (i, token) in normal.tokens.iter().enumerate() {
-            let mut base = (u32_at(trie, 0) >> 8) as usize;
+            let mut base = root;
             // The token in which the walk stands.
             let mut last = i;
             for (at, byte) in bytes.iter().enumerate().skip(token.at as usize) {
@@ -431,12 +455,13 @@ fn follows(hits: &Hits, words: &[u8], at: usize, count: usize, previous: Option<
     false
 }
 
-/// The 16-bit word `index` of the words that begin at byte `at`.
+/// The 16-bit word `index` of the words that begin at byte `at`; 0 beyond the end.
 fn word(bytes: &[u8], at: usize, index: usize) -> u16 {
-    let at = at + index * 2;
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+    let rest = bytes.get(at + index * 2..).unwrap_or_default();
+    rest.first_chunk().map_or(0, |b| u16::from_le_bytes(*b))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+    let rest = bytes.get(at..).unwrap_or_default();
+    rest.first_chunk().map_or(0, |b| u32::from_le_bytes(*b))
 }

@@ -13,7 +13,7 @@ use super::{Asked, attempt};
 #[derive(Debug, Deserialize)]
 struct Line {
     #[serde(default)]
-    code: Option<u16>,
+    code: Option<Code>,
     #[serde(default)]
     status: Option<String>,
     text: String,
@@ -25,6 +25,23 @@ struct Line {
     domain: Option<String>,
     #[serde(default)]
     recipient: Option<String>,
+}
+
+/// Logs write a code as a number or as a text.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Code {
+    Number(u16),
+    Text(String),
+}
+
+impl Code {
+    fn read(&self) -> Option<u16> {
+        match self {
+            Code::Number(code) => Some(*code),
+            Code::Text(text) => text.trim().parse().ok(),
+        }
+    }
 }
 
 /// Reads a line of JSON. A code or status that is not given, but begins the text, is taken from there, as in a log. Of what
@@ -43,10 +60,8 @@ pub(super) fn reply(line: &str) -> Result<Asked, String> {
         }),
     };
     let mut text = line.text.replace("\r\n", "\n");
-    let code = match line.code {
-        Some(code) => code,
-        None => take_code(&mut text),
-    };
+    let code = line.code.as_ref().and_then(Code::read);
+    let code = code.unwrap_or_else(|| take_code(&mut text));
     let status = given(&line.status).and_then(|status| {
         let read = status.parse::<EnhancedStatus>().ok();
         if read.is_none() {
@@ -284,9 +299,11 @@ mod tests {
         assert_eq!(asked.doubts.len(), 3, "{:?}", asked.doubts);
         assert_eq!(asked.reply.code, 550);
         assert_eq!(asked.reply.status, Some(EnhancedStatus::new(5, 1, 1)));
-        let asked = reply(r#"{"text":"","stage":"RCPT TO","host":"","domain":null}"#).unwrap();
+        let asked =
+            reply(r#"{"text":"","code":"451","stage":"RCPT TO","host":"","domain":null}"#).unwrap();
         assert!(asked.doubts.is_empty(), "{:?}", asked.doubts);
         assert_eq!((asked.stage, asked.attempt.host), (Stage::RcptTo, None));
+        assert_eq!(asked.reply.code, 451);
     }
 
     #[test]
