@@ -138,16 +138,22 @@ impl<'a> Translator<'a> {
             .provider
             .map(|p| self.builtin.provider_name(p).to_string());
         if let Some(extra) = &self.extra {
-            let own = extra
-                .provider_names()
-                .position(|n| Some(n) == provider.as_deref())
-                .map(|p| p as u16);
+            // The providers that the configuration adds, else one of the plugin's by its name.
+            let named = [reply.host, reply.domain];
+            let own = named.into_iter().flatten();
+            let own = own.filter_map(|name| extra.provider_of_host(name)).next();
+            let same = || {
+                let mut names = extra.provider_names();
+                let place = names.position(|name| Some(name) == provider.as_deref());
+                place.map(|place| place as u16)
+            };
             let facts = Facts {
                 guess: None,
                 ..facts
             };
-            let more = extra.search(&normal, &facts, own);
+            let more = extra.search(&normal, &facts, own.or_else(same));
             if let Some(best) = self.best(extra, &more, &statuses) {
+                let provider = more.provider.map(|p| extra.provider_name(p).to_string());
                 return self.word(extra, &more, best, provider, transient, reply);
             }
         }
