@@ -104,7 +104,9 @@ fn is_bounce(message: &Entity, text: &str, auto: bool) -> bool {
             (other || named && (signature || clear)) && (subject || signature || words)
         }
         Sender::System => {
-            (other || named && signature)
+            let written = any(&text.to_lowercase(), CLOSINGS) && !null_sender(message) && !auto;
+            !written
+                && (other || named && signature)
                 && (signature && (subject || words) || subject && (words || clear))
         }
         Sender::Nobody => {

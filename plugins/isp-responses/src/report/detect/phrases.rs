@@ -846,3 +846,26 @@ pub const FAILURES: &[&str] = &[
     "reject",
     "bounce",
 ];
+
+/// How people end a letter.
+pub const CLOSINGS: &[&str] = &[
+    "regards",
+    "best wishes",
+    "cheers,",
+    "sincerely",
+    "could you",
+    "grüße",
+    "gruß",
+    "freundlichen gr",
+    "cordialement",
+    "salutations",
+    "saludos",
+    "atentamente",
+    "atenciosamente",
+    "cordiali saluti",
+    "groeten",
+    "pozdrawiam",
+    "с уважением",
+    "よろしくお願い",
+    "此致",
+];
