@@ -2,7 +2,8 @@
 //!
 //! `cargo build --release --examples --target wasm32-wasip2 --target-dir target/guest --manifest-path host/hooks/tests/guest/Cargo.toml`,
 //! then `cargo run --release -p baton-hooks --example calls -- target/guest/wasm32-wasip2/release/examples/brief.wasm`.
-//! For any other plugin with `on-data`, such as link-tracking, it measures that hook with newsletters of several sizes.
+//! For any other plugin with `on-data`, such as link-tracking, it measures that hook with newsletters of several sizes; for one with
+//! `on-reply`, such as isp-responses, that hook with the replies of the corpus files that follow as arguments.
 //! Numbers are microseconds of processor time: the lowest batch and the median of the batches.
 
 use std::collections::HashMap;
@@ -10,9 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use baton_hooks::{
-    BoxFuture, Bundled, DnsError, Hook, HttpError, HttpRequest, HttpResponse, KvError, LogLevel,
-    PluginEvent, Plugins, RecipientVerdict, Services, Session, Settings, Sitting, SubmitError,
-    Verdict,
+    Attempt, BoxFuture, Bundled, DnsError, Hook, HttpError, HttpRequest, HttpResponse, KvError,
+    LogLevel, PluginEvent, Plugins, RecipientVerdict, RemoteReply, Services, Session, Settings,
+    Sitting, Stage, SubmitError, Verdict,
 };
 use baton_message::{EditSet, Message};
 use baton_smtp::{Domain, Envelope, Mailbox, Recipient, ReversePath};
@@ -47,6 +48,8 @@ fn main() {
     let generation = plugins.generation();
     if generation.exports(Hook::Rcpt) {
         runtime.block_on(measure(&plugins));
+    } else if generation.exports(Hook::Reply) {
+        runtime.block_on(measure_replies(&plugins));
     } else {
         assert!(generation.exports(Hook::Data), "it has no on-data");
         runtime.block_on(measure_newsletters(&plugins));
@@ -129,6 +132,63 @@ async fn measure_newsletters(plugins: &Plugins) {
         )
         .await;
     }
+}
+
+/// One call of `on-reply` for each reply of the corpus, in an instance that lives and in one that is fresh.
+async fn measure_replies(plugins: &Plugins) {
+    let mut replies = Vec::new();
+    for path in std::env::args().skip(2) {
+        let corpus = std::fs::read_to_string(&path).unwrap();
+        let texts = corpus.lines().filter(|line| !line.starts_with('#'));
+        replies.extend(texts.filter_map(|line| {
+            let text = line.splitn(3, '|').nth(2)?.replace("\\n", "\n");
+            let code = text.get(..3).and_then(|code| code.parse().ok());
+            Some(RemoteReply {
+                code: code.unwrap_or(0),
+                status: None,
+                text: text.into(),
+            })
+        }));
+    }
+    assert!(!replies.is_empty(), "name the files of replies");
+    let recipient = Mailbox::new("joe", Domain::parse("example.net").unwrap()).unwrap();
+    let attempt = Attempt {
+        message: "message".into(),
+        sender: ReversePath::Null,
+        account: None,
+        site: "example.net".into(),
+        recipient,
+        host: Some("mx.example.net".into()),
+        egress: None,
+        number: 1,
+        age: Duration::ZERO,
+    };
+    let session = Arc::new(Session::new("s", "smtp", "192.0.2.1".parse().unwrap()));
+    let session_sitting = Sitting::session(plugins.generation(), session);
+    let mut turn = replies.iter().cycle();
+    let mut sitting = session_sitting.transaction();
+    report("on-reply, live instance", async || {
+        let reply = turn.next().unwrap();
+        assert!(
+            sitting
+                .on_reply(&attempt, Stage::RcptTo, reply)
+                .await
+                .is_some()
+        );
+        sitting.take_records();
+    })
+    .await;
+    report("on-reply, fresh instance", async || {
+        let mut sitting = session_sitting.transaction();
+        let reply = turn.next().unwrap();
+        assert!(
+            sitting
+                .on_reply(&attempt, Stage::RcptTo, reply)
+                .await
+                .is_some()
+        );
+    })
+    .await;
 }
 
 /// HTML in quoted-printable beside plain text, as such letters are.

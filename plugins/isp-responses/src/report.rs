@@ -10,7 +10,7 @@ mod dsn;
 mod prose;
 
 use crate::mime::Entity;
-use crate::reason::Reason;
+use crate::reason::{Advice, Disposition, Reason};
 use crate::translate::{Reply, Translation, Translator};
 
 /// What a report says happened.
@@ -269,5 +269,23 @@ fn translate_best(
     })
 }
 
+/// The remote server goes on trying: nobody else has anything to do, whatever the cause. The cause stays in the sentence and
+/// in the rule.
+fn only_late(translation: &mut Translation) {
+    let meaning = Reason::Delayed.meaning();
+    let cause = std::mem::take(&mut translation.explanation);
+    translation.explanation = meaning.explanation.to_string();
+    if translation.reason != Reason::Unknown && translation.confidence >= CAUSE_CONFIDENCE_MIN {
+        translation.explanation.push_str(" The cause so far: ");
+        translation.explanation.push_str(&cause);
+    }
+    translation.reason = Reason::Delayed;
+    translation.disposition = Disposition::Soft;
+    translation.scope = meaning.scope;
+    translation.advice = Advice::None;
+}
+
+/// A cause that is less sure than this is not told.
+const CAUSE_CONFIDENCE_MIN: f64 = 0.3;
 /// Words that are this sure need no second text.
 const SURE: f64 = 0.55;

@@ -2,6 +2,8 @@
 
 use super::{Finding, Kind, address};
 use crate::mime::Entity;
+use crate::reason::{Advice, Disposition, Reason};
+use crate::translate::Translation;
 
 /// The complaint that a message is, if it is one.
 pub fn read(message: &Entity) -> Option<Vec<Finding>> {
@@ -46,6 +48,7 @@ fn structured_report(message: &Entity, fields: &str) -> Finding {
     .find_map(|name| value(name).and_then(|v| address(&v)));
     finding.original_recipient = stated.or_else(|| original.and_then(recipient_of));
     finding.recipient.clone_from(&finding.original_recipient);
+    finding.translation = finding.feedback_type.as_deref().map(meaning_of);
     finding.remote_host =
         value("reporting-mta").map(|v| v.rsplit(';').next().unwrap_or("").trim().to_string());
     finding.original_message_id = original
@@ -95,10 +98,34 @@ fn older(message: &Entity) -> Option<Finding> {
         .and_then(address)
         .or_else(|| original.and_then(recipient_of));
     finding.recipient.clone_from(&finding.original_recipient);
+    finding.translation = finding.feedback_type.as_deref().map(meaning_of);
     finding.original_message_id = original
         .and_then(|m| m.header("message-id"))
         .map(str::to_string);
     Some(finding)
+}
+
+/// What a feedback type (RFC 5965 7.3, RFC 6591, RFC 6430) asks for. Only a person who is annoyed is to be left alone.
+fn meaning_of(feedback_type: &str) -> Translation {
+    let reason = match feedback_type {
+        "auth-failure" => Reason::AuthenticationFailure,
+        _ => Reason::Feedback,
+    };
+    let meaning = reason.meaning();
+    let advice = match feedback_type {
+        "auth-failure" | "not-spam" | "virus" => Advice::None,
+        _ => meaning.advice,
+    };
+    Translation {
+        disposition: Disposition::Undetermined,
+        reason,
+        scope: meaning.scope,
+        advice,
+        explanation: meaning.explanation.to_string(),
+        confidence: 0.9,
+        rule: "report.complaint".to_string(),
+        provider: None,
+    }
 }
 
 /// The message that is complained about.

@@ -190,11 +190,7 @@ fn finding(
         &texts,
     );
     if kind == Kind::Delay {
-        translation.disposition = crate::reason::Disposition::Soft;
-        if translation.confidence < 0.3 {
-            translation.reason = crate::reason::Reason::Delayed;
-            translation.explanation = translation.reason.meaning().explanation.to_string();
-        }
+        super::only_late(&mut translation);
     }
     let words = if diagnostic.is_empty() {
         texts[index].to_string()

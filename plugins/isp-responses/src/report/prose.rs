@@ -2,7 +2,6 @@
 
 use super::{Finding, Kind, address, dsn, translate_best};
 use crate::mime::Entity;
-use crate::reason::Disposition;
 use crate::translate::Translator;
 
 /// The words for people: the first text part, without the returned message.
@@ -188,7 +187,7 @@ fn finding(
     let (mut translation, index) =
         translate_best(translator, None, None, recipient.as_deref(), &texts);
     if kind == Kind::Delay {
-        translation.disposition = Disposition::Soft;
+        super::only_late(&mut translation);
     }
     let shown = if has_reply_line(&own) {
         &own
