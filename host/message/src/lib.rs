@@ -9,6 +9,7 @@
 //! | [`field`] | one new field: checked, encoded, folded |
 //! | [`edit`] | [`EditSet`]: typed edits, all or nothing per hook call |
 //! | [`render`] | base and edits to bytes; untouched ranges are slices of the base |
+//! | [`recipe`] | a rendered copy as a difference from the received bytes |
 //! | [`received`] | the relay's own trace field |
 //! | [`report`] | delivery notifications made, reports and complaints read |
 //! | [`compose`] | new messages from their contents |
@@ -28,6 +29,7 @@ pub mod message;
 pub mod mime;
 mod params;
 pub mod received;
+pub mod recipe;
 pub mod render;
 pub mod report;
 mod search;

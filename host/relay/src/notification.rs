@@ -144,6 +144,7 @@ impl Outgoing {
             }
             .encode(),
             body: self.body,
+            copy_of: None,
             trace: self.trace,
         }
     }

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use baton_message::recipe;
 use baton_spool::{
     Answer, Entry, IdSource, Limits, Message, MessageId, NewMessage, OpenReport, Operation,
     Outcome, Refusal, Settle, Snapshot, Spool,
@@ -330,6 +331,26 @@ impl Store {
         tokio::task::spawn_blocking(move || read(&store.snapshot()?).map_err(StoreError::of))
             .await
             .map_err(|_| StoreError::Closed)?
+    }
+
+    /// The bytes of a message that waits, in pieces that follow each other; none if it does not wait.
+    pub async fn body(&self, id: MessageId) -> Result<Option<Vec<Bytes>>, StoreError> {
+        self.read(move |snapshot| match snapshot.body(id)? {
+            Some(baton_spool::Body::Whole(bytes)) => Ok(Some(vec![bytes])),
+            Some(baton_spool::Body::Copy {
+                original,
+                recipe,
+                body_bytes,
+            }) => match recipe::follow(&original, &recipe, body_bytes) {
+                Ok(pieces) => Ok(Some(pieces)),
+                Err(error) => Err(baton_spool::Error::Unreadable {
+                    message: id,
+                    reason: error.to_string(),
+                }),
+            },
+            None => Ok(None),
+        })
+        .await
     }
 
     /// The spool itself, for reads that [`Store::snapshot`] does not offer.

@@ -85,6 +85,7 @@ fn message(ids: &mut IdSource, due_ms: u64, body: &Bytes) -> NewMessage {
             body.slice(..300.min(body.len())),
             body.slice(300.min(body.len())..),
         ],
+        copy_of: None,
         trace: Bytes::from(vec![b't'; 600]),
     }
 }

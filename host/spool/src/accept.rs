@@ -6,7 +6,7 @@ use redb::ReadableTable;
 
 use crate::batch::{Applied, Batch, Failure};
 use crate::chunks;
-use crate::counts::message_bytes;
+use crate::counts::{message_bytes, original_bytes};
 use crate::error::{Error, Refusal};
 use crate::history::MessageState;
 use crate::id::MessageId;
@@ -17,7 +17,7 @@ use crate::record;
 impl Batch<'_, '_> {
     pub(crate) fn accept(&mut self, messages: &[NewMessage]) -> Applied {
         self.check_new(messages)?;
-        let bytes: u64 = messages.iter().map(|m| message_bytes(m.body_bytes())).sum();
+        let bytes = bytes_on_disk(messages);
         let stored = self.counts.stored_bytes.saturating_add(bytes);
         if bytes > self.room_bytes || stored > self.limits.spool_bytes_max {
             return Err(Failure::Refused(Refusal::Full));
@@ -53,8 +53,15 @@ impl Batch<'_, '_> {
         self.tables
             .messages
             .insert(number, self.scratch.as_slice())?;
-        chunks::put(&mut self.tables.bodies, number, &message.body)?;
-        self.counts.add_message(message.body_bytes());
+        match &message.copy_of {
+            None => chunks::put(&mut self.tables.bodies, number, &message.body)?,
+            Some(copy) => {
+                let recipe = std::slice::from_ref(&copy.recipe);
+                chunks::put(&mut self.tables.bodies, number, recipe)?;
+                self.use_original(copy)?;
+            }
+        }
+        self.counts.add_message(message.kept_bytes());
         let mut held = 0;
         for (place, entry) in message.recipients.iter().enumerate() {
             let place = place as u32;
@@ -85,13 +92,28 @@ impl Batch<'_, '_> {
 impl Batch<'_, '_> {
     /// Takes back an accept of a commit that failed and may have reached the disk nevertheless.
     pub(crate) fn unaccept(&mut self, message: MessageId) -> Applied<()> {
-        let Some(body_bytes) = self.body_bytes(message)? else {
+        let Some(kept) = self.kept(message)? else {
             return Ok(());
         };
         self.remove(Target::Message(message), 0)?;
-        self.forget(message, body_bytes)?;
+        self.forget(message, kept)?;
         self.tables.history.remove(message.to_u128())?;
         chunks::remove(&mut self.tables.history_log, message.to_u128())?;
         Ok(())
     }
+}
+
+/// What these messages take together; an original that several of them share is counted once.
+fn bytes_on_disk(messages: &[NewMessage]) -> u64 {
+    let mut originals = HashSet::new();
+    let of = |message: &NewMessage| {
+        let own = message_bytes(message.kept_bytes());
+        match &message.copy_of {
+            Some(copy) if originals.insert(copy.original) => {
+                own + original_bytes(copy.bytes.len() as u64)
+            }
+            _ => own,
+        }
+    };
+    messages.iter().map(of).sum()
 }

@@ -38,6 +38,8 @@ pub(crate) type Applied<T = Done> = Result<T, Failure>;
 pub(crate) struct Tables<'txn> {
     pub(crate) messages: Table<'txn, Number, Bytes>,
     pub(crate) bodies: Table<'txn, Part, Bytes>,
+    pub(crate) originals: Table<'txn, Part, Bytes>,
+    pub(crate) original_uses: Table<'txn, Number, (u32, u64)>,
     pub(crate) entries: Table<'txn, Part, Bytes>,
     pub(crate) due: Table<'txn, DueKey, ()>,
     pub(crate) history: Table<'txn, Number, Bytes>,
@@ -59,6 +61,8 @@ impl<'txn> Tables<'txn> {
         Ok(Self {
             messages: txn.open_table(MESSAGES)?,
             bodies: txn.open_table(BODIES)?,
+            originals: txn.open_table(ORIGINALS)?,
+            original_uses: txn.open_table(ORIGINAL_USES)?,
             entries: txn.open_table(ENTRIES)?,
             due: txn.open_table(DUE)?,
             history: txn.open_table(HISTORY)?,

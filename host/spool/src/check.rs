@@ -1,7 +1,10 @@
 //! What is looked at when a spool is opened: every record of every waiting message, but no body.
 //!
 //! A crash cannot leave anything wrong here, since transactions are whole. A failing disk, a stray hand or a bug can. What
-//! does not read goes to the quarantine with what depends on it; an index that disagrees with the entries is built anew.
+//! does not read goes to the quarantine with what depends on it; an index that disagrees with the entries is built anew, and
+//! so is the count of who shares an original.
+
+use std::collections::BTreeMap;
 
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableHandle};
 
@@ -33,11 +36,15 @@ pub(crate) struct Findings {
     history: Vec<(MessageId, String)>,
     inbox: Vec<(MessageId, String)>,
     index_is_wrong: bool,
+    /// How many messages there are that need each original.
+    copies: BTreeMap<MessageId, u32>,
+    originals_are_wrong: bool,
 }
 
 impl Findings {
     pub(crate) fn is_clean(&self) -> bool {
         !self.index_is_wrong
+            && !self.originals_are_wrong
             && self.messages.is_empty()
             && self.entries.is_empty()
             && self.history.is_empty()
@@ -107,6 +114,7 @@ pub(crate) fn scan(database: &Database) -> Result<Findings, Error> {
         present.add(due_ms, number, part);
     }
     found.index_is_wrong = present != wanted;
+    scan_originals(&txn, &mut found)?;
     for row in txn.open_table(HISTORY)?.iter()? {
         let (number, bytes) = row?;
         let id = MessageId::from_u128(number.value());
@@ -149,8 +157,10 @@ fn scan_messages(txn: &ReadTransaction, found: &mut Findings) -> Result<IndexSum
         let Some((key, bytes)) = message else { break };
         let number = key.value();
         let id = MessageId::from_u128(number);
-        let body_bytes = match record::decode_message(id, bytes.value()) {
-            Ok(message) => Some(message.body_bytes),
+        let kept = match record::decode_message(id, bytes.value())
+            .and_then(|_| record::decode_kept(bytes.value()))
+        {
+            Ok(kept) => Some(kept),
             Err(what) => {
                 found.messages.push((id, what.to_string()));
                 None
@@ -163,7 +173,7 @@ fn scan_messages(txn: &ReadTransaction, found: &mut Findings) -> Result<IndexSum
         }) {
             let (key, bytes) = entry?;
             let part = key.value().1;
-            if body_bytes.is_none() {
+            if kept.is_none() {
                 continue; // goes with its message
             }
             match record::decode_entry(EntryId::new(id, part), bytes.value()) {
@@ -180,8 +190,13 @@ fn scan_messages(txn: &ReadTransaction, found: &mut Findings) -> Result<IndexSum
                     .push((EntryId::new(id, part), what.to_string())),
             }
         }
-        match body_bytes {
-            Some(body_bytes) if waiting > 0 => found.counts.add_message(body_bytes),
+        match kept {
+            Some(kept) if waiting > 0 => {
+                found.counts.add_message(kept.bytes);
+                if let Some(original) = kept.original {
+                    *found.copies.entry(original).or_default() += 1;
+                }
+            }
             Some(_) => found
                 .messages
                 .push((id, "the message has no entry".to_owned())),
@@ -189,6 +204,33 @@ fn scan_messages(txn: &ReadTransaction, found: &mut Findings) -> Result<IndexSum
         }
     }
     Ok(wanted)
+}
+
+/// Compares who shares an original with who says so. What needs one that is gone cannot be sent.
+fn scan_originals(txn: &ReadTransaction, found: &mut Findings) -> Result<(), Error> {
+    let mut missing = found.copies.clone();
+    for row in txn.open_table(ORIGINAL_USES)?.iter()? {
+        let (number, row) = row?;
+        let (uses, bytes) = row.value();
+        let id = MessageId::from_u128(number.value());
+        found.originals_are_wrong |= missing.remove(&id) != Some(uses);
+        found.counts.add_original(bytes);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for row in txn.open_table(MESSAGES)?.iter()? {
+        let (number, bytes) = row?;
+        let kept = record::decode_kept(bytes.value());
+        if let Ok(Some(original)) = kept.map(|kept| kept.original)
+            && missing.contains_key(&original)
+        {
+            let id = MessageId::from_u128(number.value());
+            let reason = "the original of the copy is missing".to_owned();
+            found.messages.push((id, reason));
+        }
+    }
+    Ok(())
 }
 
 /// Sets aside what a scan found. Counts are not kept here: the caller scans again.
@@ -233,6 +275,9 @@ pub(crate) fn repair(batch: &mut Batch<'_, '_>, found: &Findings) -> Result<(), 
     if found.index_is_wrong || !found.entries.is_empty() {
         rebuild_index(batch)?;
     }
+    if found.originals_are_wrong {
+        recount_originals(batch)?;
+    }
     Ok(())
 }
 
@@ -244,6 +289,33 @@ fn rebuild_index(batch: &mut Batch<'_, '_>) -> Result<(), Error> {
         let (number, part) = key.value();
         if let Ok((Some(due_ms), _)) = record::decode_entry_due(bytes.value()) {
             tables.due.insert((due_ms, number, part), ())?;
+        }
+    }
+    Ok(())
+}
+
+/// Counts anew who shares what, and lets go of what nobody does. A message whose original is gone is found by its reader.
+fn recount_originals(batch: &mut Batch<'_, '_>) -> Result<(), Error> {
+    let tables = &mut batch.tables;
+    let mut copies: BTreeMap<u128, u32> = BTreeMap::new();
+    for row in tables.messages.iter()? {
+        let kept = record::decode_kept(row?.1.value());
+        if let Ok(Some(original)) = kept.map(|kept| kept.original) {
+            *copies.entry(original.to_u128()).or_default() += 1;
+        }
+    }
+    let mut bytes: BTreeMap<u128, u64> = BTreeMap::new();
+    for row in tables.originals.iter()? {
+        let (key, chunk) = row?;
+        *bytes.entry(key.value().0).or_default() += chunk.value().len() as u64;
+    }
+    tables.original_uses.retain(|_, _| false)?;
+    tables
+        .originals
+        .retain(|(number, _), _| copies.contains_key(&number))?;
+    for (number, uses) in copies {
+        if let Some(bytes) = bytes.get(&number) {
+            tables.original_uses.insert(number, (uses, *bytes))?;
         }
     }
     Ok(())

@@ -35,14 +35,22 @@ impl Counts {
         *place = place.saturating_sub(1);
     }
 
-    pub(crate) fn add_message(&mut self, body_bytes: u64) {
+    pub(crate) fn add_message(&mut self, kept_bytes: u64) {
         self.messages += 1;
-        self.stored_bytes += message_bytes(body_bytes);
+        self.stored_bytes += message_bytes(kept_bytes);
     }
 
-    pub(crate) fn drop_message(&mut self, body_bytes: u64) {
+    pub(crate) fn drop_message(&mut self, kept_bytes: u64) {
         self.messages = self.messages.saturating_sub(1);
-        self.stored_bytes = self.stored_bytes.saturating_sub(message_bytes(body_bytes));
+        self.stored_bytes = self.stored_bytes.saturating_sub(message_bytes(kept_bytes));
+    }
+
+    pub(crate) fn add_original(&mut self, bytes: u64) {
+        self.stored_bytes += original_bytes(bytes);
+    }
+
+    pub(crate) fn drop_original(&mut self, bytes: u64) {
+        self.stored_bytes = self.stored_bytes.saturating_sub(original_bytes(bytes));
     }
 
     fn place(&mut self, due: bool, attempts: u32) -> &mut u64 {
@@ -54,7 +62,12 @@ impl Counts {
     }
 }
 
-/// Bytes on disk of a message whose body is that long.
-pub(crate) fn message_bytes(body_bytes: u64) -> u64 {
-    chunks::disk_bytes(body_bytes) + RECORDS_BYTES
+/// Bytes on disk of a message of whose body so much is kept.
+pub(crate) fn message_bytes(kept_bytes: u64) -> u64 {
+    chunks::disk_bytes(kept_bytes) + RECORDS_BYTES
+}
+
+/// Bytes on disk of what messages share.
+pub(crate) fn original_bytes(bytes: u64) -> u64 {
+    chunks::disk_bytes(bytes)
 }

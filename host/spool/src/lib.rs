@@ -21,7 +21,9 @@
 //! | deferred | yes, attempts | yes | settle; release | settle, hold, remove |
 //! | held | yes, reason | no | accept; settle; hold | release, settle, remove |
 //!
-//! `messages` and `bodies` have a row for exactly those messages that have an entry.
+//! `messages` and `bodies` have a row for exactly those messages that have an entry. Messages of one transaction that differ
+//! little, such as copies with tokens of their own, share an original: `bodies` then holds how each is made from it, and
+//! `originals` its bytes, from the first copy to the last.
 //!
 //! # When the disk fails
 //!
@@ -56,6 +58,7 @@ mod limits;
 mod manage;
 mod message;
 mod operation;
+mod original;
 mod quarantine;
 mod record;
 mod settle;
@@ -76,8 +79,8 @@ pub use id::{EntryId, IdSource, MessageId, NotAnId};
 pub use kv::{KvRow, KvUsage};
 pub use limits::Limits;
 pub use message::{
-    Entry, EntryState, InboxMessage, LastReply, Message, NewEntry, NewMessage, Origin,
-    PluginVersion, Suppression,
+    Body, CopyOf, Entry, EntryState, InboxMessage, LastReply, Message, NewEntry, NewMessage,
+    Origin, PluginVersion, Suppression,
 };
 pub use operation::{Answer, Done, Durability, KvWrite, Operation, Outcome, Settle, Target};
 pub use quarantine::Quarantined;

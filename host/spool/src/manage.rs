@@ -36,12 +36,14 @@ impl Batch<'_, '_> {
     pub(crate) fn remove(&mut self, target: Target, at_ms: u64) -> Applied {
         let message = target.message();
         let entries = self.targeted(target, record::decode_entry_due)?;
-        let body_bytes = self.body_bytes(message)?.unwrap_or_default();
+        let kept = self.kept(message)?;
         for (id, (due_ms, attempts)) in &entries {
             self.drop_entry(*id, *due_ms, *attempts)?;
         }
-        if !self.has_entries(message)? {
-            self.forget(message, body_bytes)?;
+        if let Some(kept) = kept
+            && !self.has_entries(message)?
+        {
+            self.forget(message, kept)?;
         }
         let change = Change {
             removed: entries.len() as u32,

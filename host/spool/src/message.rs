@@ -34,6 +34,8 @@ pub struct NewMessage {
     pub meta: Bytes,
     /// The message as it is to be kept, in pieces that follow each other; written without being joined first.
     pub body: Vec<Bytes>,
+    /// Set where the message is kept as a copy that shares an original with others; the body is then not written.
+    pub copy_of: Option<CopyOf>,
     /// First piece of the history's log, such as the trace of the receiving hooks; none if empty.
     pub trace: Bytes,
 }
@@ -42,6 +44,51 @@ impl NewMessage {
     /// Length of the body in bytes.
     pub fn body_bytes(&self) -> u64 {
         self.body.iter().map(|piece| piece.len() as u64).sum()
+    }
+
+    /// Bytes that are kept for this message alone.
+    pub fn kept_bytes(&self) -> u64 {
+        match &self.copy_of {
+            Some(copy) => copy.recipe.len() as u64,
+            None => self.body_bytes(),
+        }
+    }
+}
+
+/// How a message is kept that differs little from others: together they have one original.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyOf {
+    /// Name of the original; the same in all its copies.
+    pub original: MessageId,
+    /// Bytes of the original: written with its first copy, removed with the last.
+    pub bytes: Bytes,
+    /// How the body is made from the original, in the caller's own bytes; kept in the body's place.
+    pub recipe: Bytes,
+}
+
+/// The body of a waiting message, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// All of it.
+    Whole(Bytes),
+    /// What makes it: see [`CopyOf`].
+    Copy {
+        /// Bytes that it shares with other messages.
+        original: Bytes,
+        /// The caller's own bytes.
+        recipe: Bytes,
+        /// Length of the body.
+        body_bytes: u64,
+    },
+}
+
+impl Body {
+    /// The bytes, where they are kept whole.
+    pub fn into_whole(self) -> Option<Bytes> {
+        match self {
+            Body::Whole(bytes) => Some(bytes),
+            Body::Copy { .. } => None,
+        }
     }
 }
 

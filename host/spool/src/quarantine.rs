@@ -46,9 +46,7 @@ impl Batch<'_, '_> {
             .messages
             .remove(number)?
             .map(|row| row.value().to_vec());
-        let size = row
-            .as_deref()
-            .map(|row| record::decode_message_size(row).unwrap_or_default());
+        let kept = row.as_deref().map(record::decode_kept);
         if let Some(row) = &row {
             self.quarantine(MESSAGES.name(), &number.to_be_bytes(), reason, row)?;
         }
@@ -72,8 +70,16 @@ impl Batch<'_, '_> {
         for (part, bytes) in take_parts(&mut self.tables.bodies, number)? {
             self.quarantine(BODIES.name(), &part_key(number, part), reason, &bytes)?;
         }
-        if let Some(size) = size {
-            self.counts.drop_message(size);
+        match kept {
+            Some(Ok(kept)) => {
+                self.counts.drop_message(kept.bytes);
+                if let Some(original) = kept.original {
+                    self.quarantine_original(original, reason)?;
+                    self.release_original(original)?;
+                }
+            }
+            Some(Err(_)) => self.counts.drop_message(0),
+            None => {}
         }
         Ok(Done::Changed(entries.len() as u64))
     }

@@ -11,7 +11,7 @@ mod other;
 
 pub(crate) use history::{decode_history, encode_history};
 pub(crate) use message::{
-    decode_entry, decode_entry_due, decode_message, decode_message_size, encode_entry,
+    Kept, decode_entry, decode_entry_due, decode_kept, decode_message, encode_entry,
     encode_message, encode_new_entry,
 };
 pub(crate) use other::{

@@ -12,7 +12,7 @@ use crate::history_write::Change;
 use crate::id::{EntryId, MessageId};
 use crate::message::{Entry, EntryState};
 use crate::operation::{Done, Outcome, Settle};
-use crate::record;
+use crate::record::{self, Kept};
 
 /// An entry as it is on disk now, as far as an outcome needs it.
 struct Waiting<'s> {
@@ -27,7 +27,7 @@ struct Waiting<'s> {
 impl Batch<'_, '_> {
     pub(crate) fn settle(&mut self, settle: &Settle) -> Applied {
         let message = settle.message;
-        let Some(body_bytes) = self.body_bytes(message)? else {
+        let Some(kept) = self.kept(message)? else {
             return Err(Failure::Refused(Refusal::NoMessage(message)));
         };
         let (waiting, missing) = self.waiting(settle)?;
@@ -44,7 +44,7 @@ impl Batch<'_, '_> {
         }
         let gone = !self.has_entries(message)?;
         if gone {
-            self.forget(message, body_bytes)?;
+            self.forget(message, kept)?;
         }
         self.history_change(message, change, &settle.log)?;
         for new in &settle.accept {
@@ -59,10 +59,10 @@ impl Batch<'_, '_> {
         Ok(Done::Settled { gone, missing })
     }
 
-    /// Length of the body of a waiting message; none if it does not wait.
-    pub(crate) fn body_bytes(&self, message: MessageId) -> Applied<Option<u64>> {
+    /// What is kept of the body of a waiting message; none if it does not wait.
+    pub(crate) fn kept(&self, message: MessageId) -> Applied<Option<Kept>> {
         match self.tables.messages.get(message.to_u128())? {
-            Some(row) => record::decode_message_size(row.value())
+            Some(row) => record::decode_kept(row.value())
                 .map(Some)
                 .map_err(Failure::unreadable(message)),
             None => Ok(None),
@@ -223,11 +223,14 @@ impl Batch<'_, '_> {
     }
 
     /// Removes message and body once no entry is left.
-    pub(crate) fn forget(&mut self, message: MessageId, body_bytes: u64) -> Result<(), Error> {
+    pub(crate) fn forget(&mut self, message: MessageId, kept: Kept) -> Result<(), Error> {
         let number = message.to_u128();
         self.tables.messages.remove(number)?;
         chunks::remove(&mut self.tables.bodies, number)?;
-        self.counts.drop_message(body_bytes);
+        self.counts.drop_message(kept.bytes);
+        if let Some(original) = kept.original {
+            self.release_original(original)?;
+        }
         Ok(())
     }
 }

@@ -4,15 +4,14 @@ mod events;
 mod people;
 mod plugins;
 
-use bytes::Bytes;
 use redb::{Key, ReadOnlyTable, ReadTransaction, TableDefinition, Value};
 
 use crate::chunks;
 use crate::error::Error;
 use crate::id::{EntryId, MessageId};
-use crate::message::{Entry, Message};
+use crate::message::{Body, Entry, Message};
 use crate::record::{self, Unreadable};
-use crate::tables::{BODIES, DUE, ENTRIES, MESSAGES};
+use crate::tables::{BODIES, DUE, ENTRIES, MESSAGES, ORIGINAL_USES, ORIGINALS};
 
 /// A view that later commits do not change. While it lives, the disk keeps what it shows: use it and drop it.
 pub struct Snapshot {
@@ -116,20 +115,46 @@ impl Snapshot {
         Ok(messages)
     }
 
-    /// The bytes of a message that waits; none if it does not.
+    /// The bytes of a message that waits, as they are kept; none if it does not wait.
     ///
     /// # Errors
     /// [`Error::Unreadable`] if they are not as many as were written.
-    pub fn body(&self, id: MessageId) -> Result<Option<Bytes>, Error> {
+    pub fn body(&self, id: MessageId) -> Result<Option<Body>, Error> {
         let Some(row) = self.table(MESSAGES)?.get(id.to_u128())? else {
             return Ok(None);
         };
-        let length = record::decode_message_size(row.value()).map_err(unreadable(id))?;
-        match chunks::get(&self.table(BODIES)?, id.to_u128())? {
-            Some(body) if body.len() as u64 == length => Ok(Some(body)),
-            Some(_) => Err(unreadable(id)(Unreadable("the body is cut".to_owned()))),
-            None => Err(unreadable(id)(Unreadable("the body is missing".to_owned()))),
+        let kept = record::decode_kept(row.value()).map_err(unreadable(id))?;
+        let damaged = |what: &str| unreadable(id)(Unreadable(what.to_owned()));
+        let own = match chunks::get(&self.table(BODIES)?, id.to_u128())? {
+            Some(own) if own.len() as u64 == kept.bytes => own,
+            Some(_) => return Err(damaged("the body is cut")),
+            None => return Err(damaged("the body is missing")),
+        };
+        let Some(original) = kept.original.map(MessageId::to_u128) else {
+            return Ok(Some(Body::Whole(own)));
+        };
+        let uses = self.table(ORIGINAL_USES)?.get(original)?;
+        let length = uses.map(|row| row.value().1);
+        match chunks::get(&self.table(ORIGINALS)?, original)? {
+            Some(bytes) if Some(bytes.len() as u64) == length => Ok(Some(Body::Copy {
+                original: bytes,
+                recipe: own,
+                body_bytes: kept.body_bytes,
+            })),
+            Some(_) => Err(damaged("the original of the copy is cut")),
+            None => Err(damaged("the original of the copy is missing")),
         }
+    }
+
+    /// What messages share: its name, how many do, and its length in bytes; at most `limit`.
+    pub fn originals(&self, limit: usize) -> Result<Vec<(MessageId, u32, u64)>, Error> {
+        let mut originals = Vec::new();
+        for row in self.table(ORIGINAL_USES)?.range(0..)?.take(limit) {
+            let (number, row) = row?;
+            let (uses, bytes) = row.value();
+            originals.push((MessageId::from_u128(number.value()), uses, bytes));
+        }
+        Ok(originals)
     }
 
     /// An entry that waits; none if it does not.

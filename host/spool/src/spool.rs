@@ -18,7 +18,7 @@ use crate::id::MessageId;
 use crate::limits::Limits;
 use crate::operation::{Answer, Done, Durability, Operation};
 use crate::snapshot::Snapshot;
-use crate::tables::{FORMAT, META, META_FORMAT};
+use crate::tables::{FORMAT, META, META_FORMAT, ORIGINAL_USES};
 
 /// What was found when the spool was opened.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -396,15 +396,27 @@ fn check_format(database: &Database) -> Result<bool, Error> {
             found,
             supported: FORMAT,
         }),
-        Some(_) => Ok(false),
+        Some(_) => {
+            // A spool of the first days lacks the tables that came later.
+            if let Err(TableError::TableDoesNotExist(_)) =
+                database.begin_read()?.open_table(ORIGINAL_USES)
+            {
+                make_tables(database)?;
+            }
+            Ok(false)
+        }
         None => {
-            let txn = database.begin_write()?;
-            txn.open_table(META)?.insert(META_FORMAT, FORMAT)?;
-            Tables::open(&txn)?;
-            txn.commit()?;
+            make_tables(database)?;
             Ok(true)
         }
     }
+}
+
+fn make_tables(database: &Database) -> Result<(), Error> {
+    let txn = database.begin_write()?;
+    txn.open_table(META)?.insert(META_FORMAT, FORMAT)?;
+    Tables::open(&txn)?;
+    Ok(txn.commit()?)
 }
 
 impl std::fmt::Debug for Spool {

@@ -4,7 +4,9 @@
 //! |---|---|---|---|
 //! | `meta` | name | number | always; `format` is the version of this list |
 //! | `messages` | message | [`crate::record`] message | an entry of it waits |
-//! | `bodies` | message, chunk | bytes as received and stamped | an entry of it waits |
+//! | `bodies` | message, chunk | bytes as received and stamped, or how they are made from an original | an entry of it waits |
+//! | `originals` | message, chunk | bytes that several messages share | one of them waits |
+//! | `original_uses` | message | messages that share it, bytes | as its `originals` rows |
 //! | `entries` | message, recipient | entry record, with its state | the recipient is not settled |
 //! | `due` | due ms, message, recipient | - | the entry is queued or deferred (not held) |
 //! | `history` | message | what people are told about it | among the newest N |
@@ -37,6 +39,9 @@ pub(crate) type Bytes = &'static [u8];
 pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 pub(crate) const MESSAGES: TableDefinition<Number, Bytes> = TableDefinition::new("messages");
 pub(crate) const BODIES: TableDefinition<Part, Bytes> = TableDefinition::new("bodies");
+pub(crate) const ORIGINALS: TableDefinition<Part, Bytes> = TableDefinition::new("originals");
+pub(crate) const ORIGINAL_USES: TableDefinition<Number, (u32, u64)> =
+    TableDefinition::new("original_uses");
 pub(crate) const ENTRIES: TableDefinition<Part, Bytes> = TableDefinition::new("entries");
 pub(crate) const DUE: TableDefinition<DueKey, ()> = TableDefinition::new("due");
 pub(crate) const HISTORY: TableDefinition<Number, Bytes> = TableDefinition::new("history");

@@ -115,7 +115,10 @@ fn a_message_of_format_1_reads_as_it_was_written() {
         assert_eq!(kept.plugins, new.plugins);
         assert_eq!(kept.subject, new.subject);
         assert_eq!(kept.meta, new.meta);
-        assert_eq!(now.body(new.id).unwrap().unwrap(), new.body.concat());
+        assert_eq!(
+            now.body(new.id).unwrap().unwrap().into_whole().unwrap(),
+            new.body.concat()
+        );
         let entries = now.entries_of(new.id).unwrap();
         for (entry, new) in entries.iter().zip(&new.recipients) {
             assert_eq!(

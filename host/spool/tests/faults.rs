@@ -15,6 +15,8 @@ use support::*;
 
 const MESSAGES: TableDefinition<u128, &[u8]> = TableDefinition::new("messages");
 const ENTRIES: TableDefinition<(u128, u32), &[u8]> = TableDefinition::new("entries");
+const ORIGINALS: TableDefinition<(u128, u32), &[u8]> = TableDefinition::new("originals");
+const ORIGINAL_USES: TableDefinition<u128, (u32, u64)> = TableDefinition::new("original_uses");
 const BODIES: TableDefinition<(u128, u32), &[u8]> = TableDefinition::new("bodies");
 const DUE: TableDefinition<(u64, u128, u32), ()> = TableDefinition::new("due");
 const HISTORY: TableDefinition<u128, &[u8]> = TableDefinition::new("history");
@@ -204,10 +206,17 @@ fn a_nearly_full_disk_refuses_accepts_and_settles_still_work() {
 
 /// Makes a spool with three messages, lets `spoil` at its tables, and opens it again.
 fn spoiled(spoil: impl FnOnce(&redb::WriteTransaction)) -> (Spool, OpenReport) {
+    spoiled_after((1..=3).map(|n| accept(n, 2, 5_000)), spoil)
+}
+
+fn spoiled_after(
+    operations: impl IntoIterator<Item = Operation>,
+    spoil: impl FnOnce(&redb::WriteTransaction),
+) -> (Spool, OpenReport) {
     let disk = Disk::default();
     let spool = open_on(&disk);
-    for n in 1..=3 {
-        one(&spool, accept(n, 2, 5_000)).unwrap();
+    for operation in operations {
+        one(&spool, operation).unwrap();
     }
     spool.close().unwrap();
     let database = redb::Database::builder()
@@ -438,4 +447,72 @@ fn a_folder_that_cannot_be_made_is_an_error_of_input_and_output() {
 #[test]
 fn an_empty_spool_holds_nothing() {
     assert_eq!(dump(&open_on(&Disk::default())), Dump::default());
+}
+
+/// Two copies that share the first original, and one that has another.
+fn copies() -> [Operation; 2] {
+    [
+        Operation::Accept(vec![copy(1, 1, 1), copy(2, 1, 1)]),
+        Operation::Accept(vec![copy(3, 3, 1)]),
+    ]
+}
+
+#[test]
+fn who_shares_an_original_is_counted_anew_where_the_count_is_wrong() {
+    let (spool, report) = spoiled_after(copies(), |txn| {
+        let mut uses = txn.open_table(ORIGINAL_USES).unwrap();
+        uses.insert(number(1), (7, 20_000)).unwrap();
+        uses.insert(number(9), (1, 5)).unwrap();
+        let mut originals = txn.open_table(ORIGINALS).unwrap();
+        originals.insert((number(9), 0), &b"nobody"[..]).unwrap();
+    });
+    assert!(report.set_aside.is_empty());
+    let held = dump(&spool);
+    assert_eq!(held.originals, [(id(1), 2, 20_000), (id(3), 1, 20_000)]);
+    for n in 1..=3 {
+        one(&spool, settled(n, vec![(0, Outcome::Delivered)])).unwrap();
+    }
+    assert_eq!(dump(&spool).originals, []);
+    assert_eq!(spool.counts(), Counts::default());
+}
+
+#[test]
+fn copies_whose_original_is_gone_are_set_aside_and_the_rest_goes_on() {
+    let (spool, report) = spoiled_after(copies(), |txn| {
+        txn.open_table(ORIGINAL_USES)
+            .unwrap()
+            .remove(number(1))
+            .unwrap();
+    });
+    let aside: Vec<_> = report.set_aside.iter().map(|row| row.message).collect();
+    assert_eq!(aside, [id(1), id(2)]);
+    let held = dump(&spool);
+    assert_eq!(held.messages.keys().copied().collect::<Vec<_>>(), [id(3)]);
+    one(&spool, settled(3, vec![(0, Outcome::Delivered)])).unwrap();
+    assert_eq!(spool.counts(), Counts::default());
+}
+
+#[test]
+fn an_original_that_is_cut_is_said_to_be() {
+    let (spool, report) = spoiled_after(copies(), |txn| {
+        let mut originals = txn.open_table(ORIGINALS).unwrap();
+        originals.insert((number(1), 0), &b"only this"[..]).unwrap();
+    });
+    assert!(
+        report.set_aside.is_empty(),
+        "originals are not read at open"
+    );
+    let error = spool.snapshot().unwrap().body(id(1)).unwrap_err();
+    assert!(error.to_string().contains("original"), "{error}");
+    let aside = Operation::SetAside {
+        message: id(1),
+        reason: error.to_string(),
+    };
+    one(&spool, aside).unwrap();
+    let quarantine = dump(&spool).quarantine;
+    assert!(
+        quarantine
+            .iter()
+            .any(|row| row.table == "originals" && row.bytes == "only this")
+    );
 }

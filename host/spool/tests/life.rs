@@ -30,7 +30,10 @@ fn an_accepted_message_is_there_entire_after_a_reopen() {
     assert_eq!(kept.subject, new.subject);
     assert_eq!(kept.meta, new.meta);
     assert_eq!((kept.recipients_total, kept.body_bytes), (2, 100_000));
-    assert_eq!(now.body(new.id).unwrap().unwrap(), new.body.concat());
+    assert_eq!(
+        now.body(new.id).unwrap().unwrap().into_whole().unwrap(),
+        new.body.concat()
+    );
     let entries = now.entries_of(new.id).unwrap();
     assert_eq!(entries.len(), 2);
     for (entry, new) in entries.iter().zip(&new.recipients) {
@@ -339,6 +342,36 @@ fn an_eventual_commit_is_seen_at_once_and_stays_after_a_close() {
 }
 
 #[test]
+fn copies_share_their_original_from_the_first_to_the_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, _) = open(dir.path());
+    let (one_copy, other) = (copy(1, 1, 1), copy(2, 1, 2));
+    one(&spool, Operation::Accept(vec![one_copy.clone(), other])).unwrap();
+    let together = spool.counts().stored_bytes;
+    let now = spool.snapshot().unwrap();
+    assert_eq!(now.message(id(1)).unwrap().unwrap().body_bytes, 20_100);
+    let kept = one_copy.copy_of.unwrap();
+    assert_eq!(
+        now.body(id(1)).unwrap().unwrap(),
+        Body::Copy {
+            original: kept.bytes,
+            recipe: kept.recipe,
+            body_bytes: 20_100,
+        }
+    );
+    assert_eq!(now.originals(9).unwrap(), [(id(1), 2, 20_000)]);
+    drop(now);
+    one(&spool, settled(1, vec![(0, Outcome::Delivered)])).unwrap();
+    let half = settled(2, vec![(0, Outcome::Delivered)]);
+    one(&spool, half).unwrap();
+    assert!(spool.snapshot().unwrap().body(id(2)).unwrap().is_some());
+    assert!(together < 2 * 32_768, "the pages of the original are there once");
+    one(&spool, settled(2, vec![(1, Outcome::Failed)])).unwrap();
+    assert_eq!(spool.snapshot().unwrap().originals(9).unwrap(), []);
+    assert_eq!(spool.counts(), Counts::default());
+}
+
+#[test]
 fn a_snapshot_does_not_move() {
     let dir = tempfile::tempdir().unwrap();
     let (spool, _) = open(dir.path());
@@ -355,7 +388,10 @@ fn a_snapshot_does_not_move() {
             )
             .unwrap();
     }
-    assert_eq!(before.body(id(1)).unwrap().unwrap(), body_of(1, 5_000));
+    assert_eq!(
+        before.body(id(1)).unwrap().unwrap().into_whole().unwrap(),
+        body_of(1, 5_000)
+    );
     assert!(spool.snapshot().unwrap().body(id(1)).unwrap().is_none());
 }
 
@@ -373,7 +409,7 @@ fn readers_on_other_threads_see_whole_commits_while_one_writes() {
                     for due in &due {
                         let message = due.entry.message;
                         let body = now.body(message).unwrap().expect("an entry has its body");
-                        assert_eq!(body.len(), 3_000);
+                        assert_eq!(body.into_whole().map(|body| body.len()), Some(3_000));
                         assert_eq!(now.entries_of(message).unwrap().len(), 2);
                     }
                     // Each commit brings one message with two recipients and takes another.
@@ -406,7 +442,14 @@ fn a_message_of_many_megabytes_comes_back_byte_by_byte() {
     let new = message(1, 1, 12_345_678);
     one(&spool, Operation::Accept(vec![new.clone()])).unwrap();
     assert_eq!(
-        spool.snapshot().unwrap().body(id(1)).unwrap().unwrap(),
+        spool
+            .snapshot()
+            .unwrap()
+            .body(id(1))
+            .unwrap()
+            .unwrap()
+            .into_whole()
+            .unwrap(),
         new.body.concat()
     );
     one(&spool, settled(1, vec![(0, Outcome::Delivered)])).unwrap();

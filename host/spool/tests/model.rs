@@ -424,7 +424,13 @@ impl Model {
         let held = dump(spool);
         let mut model = Self::default();
         for (id, (_, body)) in held.messages {
-            model.messages.insert(id, (body, BTreeMap::new()));
+            model.messages.insert(
+                id,
+                (
+                    body.into_whole().expect("no copy is made here"),
+                    BTreeMap::new(),
+                ),
+            );
         }
         for (id, entry) in held.entries {
             let message = model.messages.get_mut(&id.message).unwrap();

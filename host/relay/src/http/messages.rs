@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 use baton_spool::{
     Entry, EntryState, HistoryFilter, HistoryRow, MessageId, MessageState, PluginVersion, Snapshot,
 };
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
@@ -268,7 +269,10 @@ pub async fn raw(
     Path(text): Path<String>,
 ) -> Result<impl IntoResponse, Problem> {
     let id = id(&text)?;
-    let body = parts.store.read(move |spool| spool.body(id)).await?;
+    let body = parts.store.body(id).await?;
     let body = body.ok_or(Problem::not_found("There is no such message in the queue."))?;
-    Ok(([(header::CONTENT_TYPE, "message/rfc822")], body))
+    Ok((
+        [(header::CONTENT_TYPE, "message/rfc822")],
+        Bytes::from(body.concat()),
+    ))
 }

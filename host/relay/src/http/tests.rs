@@ -184,6 +184,7 @@ impl House {
             subject: Some("Hello".into()),
             meta: Bytes::new(),
             body: vec![Bytes::from_static(b"Subject: Hello\r\n\r\nbody\r\n")],
+            copy_of: None,
             trace: history::piece(&[Step::Hook { at: 1, call }]),
         };
         self.store.accept(vec![message], vec![]).await.unwrap();

@@ -3,6 +3,7 @@
 //! When [`take`] returns Ok the message is durable (or was dropped, as a plugin decided), and the peer may be told.
 
 mod copies;
+mod share;
 mod tell;
 
 use std::sync::Arc;
@@ -165,6 +166,7 @@ async fn keep(
         }
         messages.push(message);
     }
+    share::originals(&arrival.body, id, &mut messages);
     let ids = messages.iter().map(|message| message.id).collect();
     let bytes = messages
         .first()
@@ -306,6 +308,7 @@ fn new_message(
         }
         .encode(),
         body,
+        copy_of: None,
         trace: with_tags(trace, &copy.tags, received),
     }
 }

@@ -123,14 +123,8 @@ async fn body(queue: &Queue, parcel: &mut Parcel) -> Option<Vec<Bytes>> {
         return Some(body.pieces.clone());
     }
     let id = parcel.message.id;
-    match queue
-        .shared
-        .parts
-        .store
-        .read(move |snapshot| snapshot.body(id))
-        .await
-    {
-        Ok(Some(body)) => Some(vec![body]),
+    match queue.shared.parts.store.body(id).await {
+        Ok(Some(body)) => Some(body),
         // Removed by an operator meanwhile.
         Ok(None) => {
             queue.release(id, &parcel.entries);

@@ -439,8 +439,8 @@ pub(super) async fn refused(
     let id = message.id;
     let bytes = match &parcel.body {
         Some(body) => body.pieces.clone(),
-        None => match queue.shared.parts.store.read(move |s| s.body(id)).await {
-            Ok(Some(body)) => vec![body],
+        None => match queue.shared.parts.store.body(id).await {
+            Ok(Some(body)) => body,
             // The bounce then has nothing to give back but what is known without it.
             Ok(None) | Err(_) => Vec::new(),
         },
@@ -511,10 +511,10 @@ pub(super) async fn put_off(queue: &Queue, key: &Arc<SiteKey>, parcel: Parcel, w
         let id = parcel.message.id;
         let body = match &parcel.body {
             Some(body) => body.pieces.clone(),
-            None => match queue.shared.parts.store.read(move |s| s.body(id)).await {
-                Ok(body) => body.into_iter().collect(),
-                Err(_) => Vec::new(),
-            },
+            None => {
+                let body = queue.shared.parts.store.body(id).await;
+                body.ok().flatten().unwrap_or_default()
+            }
         };
         let tried = Tried::without_connection(vec![reported; count]);
         return Box::pin(run(queue, key, parcel, None, &body, tried)).await;

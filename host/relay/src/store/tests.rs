@@ -21,6 +21,7 @@ fn message(store: &Store, to: &str, text: &'static str) -> NewMessage {
         subject: None,
         meta: Bytes::new(),
         body: vec![Bytes::from_static(text.as_bytes())],
+        copy_of: None,
         trace: Bytes::new(),
     }
 }
@@ -37,11 +38,8 @@ async fn what_is_accepted_is_in_the_spool_and_handed_to_the_queue() {
     let new = message(&store, "joe@example.net", "hello");
     let id = new.id;
     store.accept(vec![new], Vec::new()).await.expect("accepted");
-    let snapshot = store.snapshot().expect("a snapshot");
-    assert_eq!(
-        snapshot.body(id).expect("read").as_deref(),
-        Some(&b"hello"[..])
-    );
+    let body = store.body(id).await.expect("read").expect("it waits");
+    assert_eq!(body.concat(), b"hello");
     let fresh = handover.fresh.recv().await.expect("handed over");
     assert_eq!((fresh.message.id, fresh.entries.len()), (id, 1));
     assert_eq!(fresh.body.expect("the body").pieces.concat(), b"hello");

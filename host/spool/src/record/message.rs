@@ -33,6 +33,27 @@ struct MessageV1<'a> {
     meta: &'a [u8],
 }
 
+/// A message that is kept as a copy.
+#[derive(Serialize, Deserialize)]
+struct MessageV2<'a> {
+    // First, for the same reason.
+    recipe_bytes: u64,
+    original: u128,
+    #[serde(borrow)]
+    message: MessageV1<'a>,
+}
+
+/// What of a message lies in `bodies`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// So many bytes.
+    pub bytes: u64,
+    /// They are a recipe that needs this original.
+    pub original: Option<MessageId>,
+    /// Length of the body itself.
+    pub body_bytes: u64,
+}
+
 #[derive(Serialize, Deserialize)]
 struct OriginV1<'a> {
     listener: &'a str,
@@ -103,12 +124,24 @@ pub(crate) fn encode_message(message: &NewMessage, into: &mut Vec<u8>) {
         subject: message.subject.as_deref(),
         meta: &message.meta,
     };
-    write(into, 1, &record);
+    match &message.copy_of {
+        None => write(into, 1, &record),
+        Some(copy) => write(
+            into,
+            2,
+            &MessageV2 {
+                recipe_bytes: copy.recipe.len() as u64,
+                original: copy.original.to_u128(),
+                message: record,
+            },
+        ),
+    }
 }
 
 pub(crate) fn decode_message(id: MessageId, bytes: &[u8]) -> Read<Message> {
     let record: MessageV1<'_> = match version(bytes)? {
         (1, rest) => read(rest)?,
+        (2, rest) => read::<MessageV2<'_>>(rest)?.message,
         (other, _) => return unknown(other),
     };
     let text = |t: Option<&str>| t.map(str::to_owned);
@@ -146,10 +179,26 @@ pub(crate) fn decode_message(id: MessageId, bytes: &[u8]) -> Read<Message> {
     })
 }
 
-/// Only the length of the body.
-pub(crate) fn decode_message_size(bytes: &[u8]) -> Read<u64> {
+/// Only what lies in `bodies`.
+pub(crate) fn decode_kept(bytes: &[u8]) -> Read<Kept> {
     match version(bytes)? {
-        (1, rest) => Ok(postcard::take_from_bytes::<u64>(rest)?.0),
+        (1, rest) => {
+            let (bytes, _) = postcard::take_from_bytes::<u64>(rest)?;
+            Ok(Kept {
+                bytes,
+                original: None,
+                body_bytes: bytes,
+            })
+        }
+        (2, rest) => {
+            let (head, _) = postcard::take_from_bytes::<(u64, u128, u64)>(rest)?;
+            let (bytes, original, body_bytes) = head;
+            Ok(Kept {
+                bytes,
+                original: Some(MessageId::from_u128(original)),
+                body_bytes,
+            })
+        }
         (other, _) => unknown(other),
     }
 }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Dump {
-    pub messages: BTreeMap<MessageId, (Message, Bytes)>,
+    pub messages: BTreeMap<MessageId, (Message, Body)>,
+    pub originals: Vec<(MessageId, u32, u64)>,
     pub entries: BTreeMap<EntryId, Entry>,
     pub due: BTreeSet<Due>,
     pub history: Vec<(HistoryRow, Vec<LogPiece>)>,
@@ -30,6 +31,7 @@ pub fn dump(spool: &Spool) -> Dump {
             .expect("a message has its body");
         dump.messages.insert(message.id, (message, body));
     }
+    dump.originals = now.originals(ALL).unwrap();
     for entry in now.entries(None, ALL).unwrap() {
         dump.entries.insert(entry.id, entry);
     }
@@ -100,8 +102,16 @@ impl Dump {
         assert_eq!(counts.entries(), self.entries.len() as u64);
         assert_eq!(counts.held, (self.entries.len() - self.due.len()) as u64);
         for (id, (message, body)) in &self.messages {
-            assert_eq!(message.body_bytes, body.len() as u64, "{id}");
+            if let Body::Whole(body) = body {
+                assert_eq!(message.body_bytes, body.len() as u64, "{id}");
+            }
         }
+        let copies = self
+            .messages
+            .values()
+            .filter(|(_, body)| matches!(body, Body::Copy { .. }));
+        let uses = self.originals.iter().map(|(_, uses, _)| *uses as usize);
+        assert_eq!(copies.count(), uses.sum::<usize>(), "as many as say so");
         for (row, log) in &self.history {
             assert_eq!(row.log_pieces as usize, log.len());
             if let Some((message, _)) = self.messages.get(&row.id) {

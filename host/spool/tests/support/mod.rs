@@ -54,7 +54,20 @@ pub fn message(n: u64, recipients: usize, body_bytes: usize) -> NewMessage {
         subject: Some(format!("Number {n}")),
         meta: Bytes::from_static(b"meta"),
         body: vec![body.slice(..cut), body.slice(cut..)],
+        copy_of: None,
         trace: Bytes::from_static(b"trace"),
+    }
+}
+
+/// A message that is kept as a copy of the n-th original.
+pub fn copy(n: u64, original: u64, recipients: usize) -> NewMessage {
+    NewMessage {
+        copy_of: Some(CopyOf {
+            original: id(original),
+            bytes: body_of(original, 20_000),
+            recipe: body_of(n, 300),
+        }),
+        ..message(n, recipients, 20_100)
     }
 }
 

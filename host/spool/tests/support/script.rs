@@ -240,6 +240,38 @@ pub fn script() -> Vec<(Vec<Operation>, Durability)> {
         ),
         (vec![InboxClear], Durable),
         (
+            vec![Accept(vec![copy(30, 30, 1), copy(31, 30, 2)])],
+            Durable,
+        ),
+        (
+            vec![
+                settled(30, vec![(0, Outcome::Delivered)]),
+                Accept(vec![copy(32, 32, 1), copy(33, 32, 1)]),
+            ],
+            Durable,
+        ),
+        (
+            vec![settled(
+                31,
+                vec![(0, Outcome::Failed), (1, deferred(NOW + 60, 1))],
+            )],
+            Durable,
+        ),
+        (
+            vec![
+                settled(31, vec![(1, Outcome::Delivered)]),
+                SetAside {
+                    message: id(32),
+                    reason: "an operator said so".into(),
+                },
+                Remove {
+                    target: Target::Message(id(33)),
+                    at_ms: NOW + 6,
+                },
+            ],
+            Durable,
+        ),
+        (
             vec![
                 accept(11, 1, 10_000),
                 settled(5, vec![(0, Outcome::Failed)]),
