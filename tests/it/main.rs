@@ -2,6 +2,7 @@
 
 mod clients;
 mod command_line;
+mod copies;
 mod crash;
 mod deliver;
 mod dev;

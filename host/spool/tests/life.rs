@@ -365,7 +365,10 @@ fn copies_share_their_original_from_the_first_to_the_last() {
     let half = settled(2, vec![(0, Outcome::Delivered)]);
     one(&spool, half).unwrap();
     assert!(spool.snapshot().unwrap().body(id(2)).unwrap().is_some());
-    assert!(together < 2 * 32_768, "the pages of the original are there once");
+    assert!(
+        together < 2 * 32_768,
+        "the pages of the original are there once"
+    );
     one(&spool, settled(2, vec![(1, Outcome::Failed)])).unwrap();
     assert_eq!(spool.snapshot().unwrap().originals(9).unwrap(), []);
     assert_eq!(spool.counts(), Counts::default());
