@@ -509,7 +509,7 @@ fn an_original_that_is_cut_is_said_to_be() {
         reason: error.to_string(),
     };
     one(&spool, aside).unwrap();
-    let quarantine = dump(&spool).quarantine;
+    let quarantine = spool.snapshot().unwrap().quarantine(10).unwrap();
     assert!(
         quarantine
             .iter()
