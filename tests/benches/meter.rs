@@ -1,4 +1,4 @@
-//! What a process tree costs: CPU seconds and resident memory of every process in one session, from /proc.
+//! What a process tree costs: CPU seconds and resident memory of a process and all that it started, from /proc.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
@@ -34,16 +34,7 @@ pub struct Session(pub Child);
 
 impl Session {
     pub fn pids(&self) -> Vec<u32> {
-        let leader = self.0.id();
-        let numbers = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        numbers
-            .filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok())
-            .filter(|&pid| {
-                pid == leader
-                    || stat(pid)
-                        .is_some_and(|s| s.get(3).is_some_and(|&id| id == u64::from(leader)))
-            })
-            .collect()
+        tree(self.0.id())
     }
 
     /// User and system time of all its processes, and of those that ended and were waited for.
@@ -81,6 +72,23 @@ impl Drop for Session {
     }
 }
 
+/// A process and all below it, also those that made a session of their own, as daemons do.
+fn tree(leader: u32) -> Vec<u32> {
+    let numbers = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let parents: Vec<(u32, u32)> = numbers
+        .filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok())
+        .filter_map(|pid| Some((pid, stat(pid)?[1] as u32)))
+        .collect();
+    let mut found = vec![leader];
+    let mut at = 0;
+    while let Some(&parent) = found.get(at) {
+        let children = parents.iter().filter(|(_, of)| *of == parent);
+        found.extend(children.map(|(pid, _)| pid));
+        at += 1;
+    }
+    found
+}
+
 /// The fields of /proc/PID/stat after the command's name, numbers only; a state letter is 0.
 fn stat(pid: u32) -> Option<Vec<u64>> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -102,14 +110,14 @@ pub fn resident_mib(pids: &[u32]) -> f64 {
     pids.iter().filter_map(of).sum::<f64>() / 1024.0
 }
 
-/// Looks at the memory of some processes every 100 ms until asked.
+/// Looks at the memory of a process and all that it started every 100 ms until asked.
 pub struct PeakMemory {
     peak_kib: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
 }
 
 impl PeakMemory {
-    pub fn watch(pids: Vec<u32>) -> PeakMemory {
+    pub fn watch(leader: u32) -> PeakMemory {
         let (peak_kib, over) = (
             Arc::new(AtomicU64::new(0)),
             Arc::new(AtomicBool::new(false)),
@@ -117,7 +125,10 @@ impl PeakMemory {
         let (peak, done) = (peak_kib.clone(), over.clone());
         std::thread::spawn(move || {
             while !done.load(Ordering::Relaxed) {
-                peak.fetch_max((resident_mib(&pids) * 1024.0) as u64, Ordering::Relaxed);
+                peak.fetch_max(
+                    (resident_mib(&tree(leader)) * 1024.0) as u64,
+                    Ordering::Relaxed,
+                );
                 std::thread::park_timeout(Duration::from_millis(100));
             }
         });
