@@ -15,6 +15,7 @@ mod load;
 mod meter;
 mod postfix;
 mod sink;
+mod swap;
 
 const DOMAINS: usize = 20;
 const SINK_PORT: u16 = 2526;
@@ -62,7 +63,7 @@ impl Options {
 fn usage(wrong: &str) -> ! {
     eprintln!("bench: cannot use {wrong}");
     eprintln!(
-        "bench relay|latency|idle|deferred [--messages N] [--sessions N] [--size BYTES] [--rounds N]\n\
+        "bench relay|latency|idle|deferred|swap [--messages N] [--sessions N] [--size BYTES] [--rounds N]\n\
          \x20     [--baton PATH] [--config FILE] [--state DIR] [--postfix]"
     );
     std::process::exit(2)
@@ -73,6 +74,7 @@ fn main() {
     match options.mode.as_str() {
         "load" => load::main(&options),
         "sink" => sink::main(&options),
+        "swap" => swap::main(&options),
         "relay" | "latency" | "idle" | "deferred" => compare(&options),
         other => usage(if other.is_empty() { "no mode" } else { other }),
     }

@@ -13,6 +13,8 @@ use crate::fault::Fault;
 use crate::limits;
 use crate::record::{CallRecord, Hold, Score};
 use crate::services::Services;
+use crate::trial::record::Recorders;
+use crate::trial::tape::Tape;
 
 /// A tag: key and value.
 pub(crate) type Tag = (Arc<str>, Arc<str>);
@@ -22,6 +24,8 @@ pub(crate) struct House {
     pub services: Arc<dyn Services>,
     pub hostname: Arc<str>,
     pub public_url: Option<Arc<str>>,
+    /// Who keeps calls.
+    pub recorders: Arc<Recorders>,
 }
 
 /// See the module.
@@ -39,6 +43,8 @@ pub(crate) struct Desk {
     pub records: Vec<CallRecord>,
     /// What an earlier plugin said that the reply under way means.
     pub translation: Option<Translation>,
+    /// Runs while a call is to be compared or kept, and plays while one is repeated.
+    pub tape: Option<Tape>,
 }
 
 impl Desk {
@@ -55,6 +61,7 @@ impl Desk {
             authentication: Vec::new(),
             records: Vec::new(),
             translation: None,
+            tape: None,
         }
     }
 

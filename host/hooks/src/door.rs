@@ -4,6 +4,7 @@
 
 mod context;
 mod message;
+mod taped;
 mod world;
 
 use crate::fault::Fault;
@@ -11,6 +12,7 @@ use crate::guest::Guest;
 use crate::services::{PluginEvent, PluginEventKind};
 
 pub(crate) use message::DraftError;
+pub(crate) use taped::{octets, read_octets};
 
 /// A fault, or what the plugin gets to hear.
 pub(crate) type Met<T> = Result<T, Fault>;

@@ -101,6 +101,12 @@ impl Engines {
         }
     }
 
+    /// Whether something that is no mail may take a place: mail keeps its share of the pool free.
+    pub fn has_room_beside_mail(&self) -> bool {
+        let all = self.pool.instances_max as usize;
+        self.permits.available_permits() > all.div_ceil(limits::SHADOW_POOL_SHARE)
+    }
+
     /// Where instances rest.
     pub fn shelf(&self) -> &Shelf {
         &self.ticker.shelf
@@ -177,6 +183,15 @@ pub(crate) fn chain(error: &wasmtime::Error) -> String {
         text.push_str(cause.trim());
     }
     text
+}
+
+/// This thread works behind the mail: by so many steps of `nice` everybody else goes first.
+pub(crate) fn step_back(steps: i32) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: on Linux the priority is that of the calling thread; no memory is involved, and failing changes nothing.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, steps);
+    }
 }
 
 /// A thread that moves the epochs of all engines on, and clears the shelf.

@@ -22,6 +22,9 @@ pub enum Error {
     /// The plugin folder cannot be watched.
     #[error("{0} cannot be watched: {1}")]
     Watch(PathBuf, String),
+    /// A record of hook calls that cannot be read, or one that is under way already.
+    #[error("record: {0}")]
+    Record(String),
     /// The component: not wasm, no component, a wrong signature, an unknown import.
     #[error("{0}")]
     Refused(String),

@@ -9,6 +9,7 @@ use crate::load::digest;
 use crate::plugin::Plugin;
 use crate::plugins::Core;
 use crate::settings::{Breaker, Thresholds};
+use crate::trial::canary::Canary;
 
 /// See the module.
 pub struct Generation {
@@ -24,6 +25,10 @@ pub struct Generation {
     exported: HookSet,
     digests: Arc<[(Arc<str>, Arc<str>)]>,
     id: Arc<str>,
+    /// Candidates that serve a share of the sessions, and for each choice of them (as a number whose bits they are, less
+    /// one) the set that serves then.
+    canaries: Vec<Arc<Canary>>,
+    variants: Vec<Arc<Generation>>,
 }
 
 impl Generation {
@@ -72,10 +77,39 @@ impl Generation {
             exported,
             digests,
             id,
+            canaries: Vec::new(),
+            variants: Vec::new(),
         }
     }
 
-    /// Whether any plugin of this set has that hook. One that nobody has costs nothing: do not even make a sitting.
+    /// With candidates that serve a share of the sessions: `variants[n - 1]` serves where the bits of `n` are chosen.
+    pub(crate) fn with_canaries(
+        mut self,
+        canaries: Vec<Arc<Canary>>,
+        variants: Vec<Arc<Generation>>,
+    ) -> Generation {
+        for variant in &variants {
+            for hook in variant.exported.iter() {
+                self.exported.insert(hook);
+            }
+        }
+        self.canaries = canaries;
+        self.variants = variants;
+        self
+    }
+
+    /// The set that serves whoever has this key, such as the id of a session: this one, or one with candidates in it. The
+    /// same key gets the same answer as long as the candidates are the same.
+    pub fn chosen(self: &Arc<Generation>, key: &str) -> Arc<Generation> {
+        let bit = |(at, canary): (usize, &Arc<Canary>)| usize::from(canary.serves(key)) << at;
+        let chosen: usize = self.canaries.iter().enumerate().map(bit).sum();
+        match chosen.checked_sub(1).and_then(|at| self.variants.get(at)) {
+            Some(variant) => variant.clone(),
+            None => self.clone(),
+        }
+    }
+
+    /// Whether any plugin of this set, or a candidate that may serve in its place, has that hook. One that nobody has costs nothing: do not even make a sitting.
     pub fn exports(&self, hook: Hook) -> bool {
         self.exported.contains(hook)
     }

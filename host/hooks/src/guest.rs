@@ -38,6 +38,7 @@ impl Guest {
             elements_max: limits.table_elements_max.min(limits::TABLE_ELEMENTS_MAX),
             refused: false,
         };
+        plugin.health.count_instance(true);
         Guest {
             plugin,
             desk: None,
@@ -69,12 +70,16 @@ impl Guest {
         if let Some(draft) = &mut desk.draft {
             draft.begin();
         }
+        if let Some(wasi) = &self.wasi {
+            wasi.begin(desk.tape.clone());
+        }
         self.desk = Some(desk);
     }
 
     /// Closes them. With a fault everything this call left on the desk is taken off again.
     pub fn end(&mut self, keep: bool) -> Option<(Box<Desk>, Call)> {
         let mut desk = self.desk.take()?;
+        self.plugin.health.note_memory(self.memory.bytes as u64);
         let mut call = std::mem::take(&mut self.call);
         if let Some(wasi) = &mut self.wasi {
             wasi.drain(|level, text| call.log(level, text));
@@ -106,6 +111,12 @@ impl Guest {
             return Err(Fault::Cpu.into());
         }
         Ok(UpdateDeadline::Yield(1))
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.plugin.health.count_instance(false);
     }
 }
 

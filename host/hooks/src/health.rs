@@ -22,6 +22,9 @@ pub(crate) struct Health {
     open_until: AtomicU64,
     times: [AtomicU64; BUCKETS],
     refusals: Mutex<HashSet<String>>,
+    /// Live instances, and the most memory one of them ever had.
+    instances: AtomicU64,
+    memory: AtomicU64,
     born: Instant,
 }
 
@@ -42,6 +45,8 @@ impl Default for Health {
             open_until: AtomicU64::new(0),
             times: [const { AtomicU64::new(0) }; BUCKETS],
             refusals: Mutex::default(),
+            instances: AtomicU64::new(0),
+            memory: AtomicU64::new(0),
             born: Instant::now(),
         }
     }
@@ -115,6 +120,32 @@ impl Health {
     /// Calls that gave no usable answer, and those not made.
     pub fn faults(&self) -> u64 {
         self.faults.load(Relaxed)
+    }
+
+    /// An instance was made, or is gone.
+    pub fn count_instance(&self, made: bool) {
+        if made {
+            self.instances.fetch_add(1, Relaxed);
+        } else {
+            self.instances.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// Live instances now.
+    pub fn instances(&self) -> u64 {
+        self.instances.load(Relaxed)
+    }
+
+    /// Notes how much linear memory an instance has.
+    pub fn note_memory(&self, bytes: u64) {
+        if bytes > self.memory.load(Relaxed) {
+            self.memory.fetch_max(bytes, Relaxed);
+        }
+    }
+
+    /// Linear memory of the largest instance so far, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.memory.load(Relaxed)
     }
 
     /// Whether the breaker is open.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::hook::HookSet;
+use crate::settings::Grants;
+use crate::trial::CandidateInfo;
 
 /// One plugin as `list` shows it.
 #[derive(Debug, Clone)]
@@ -31,6 +33,16 @@ pub struct PluginInfo {
     pub p50_microseconds: Option<u64>,
     /// 99 of 100 calls took no longer (a power of two).
     pub p99_microseconds: Option<u64>,
+    /// Live instances now.
+    pub instances: u64,
+    /// Linear memory of the largest instance of this version so far, in bytes.
+    pub memory_bytes: u64,
+    /// Languages and tools it was made with, as the component says itself: name and version.
+    pub producers: Arc<[String]>,
+    /// What the operator grants it.
+    pub grants: Grants,
+    /// What is tried beside it.
+    pub candidate: Option<CandidateInfo>,
 }
 
 /// Where a component comes from.

@@ -92,6 +92,14 @@ fn grants(imports: &[String]) -> Vec<&'static str> {
     grants
 }
 
+/// Languages and SDKs a component was made with, in a few words for lists.
+pub(crate) fn makers(bytes: &[u8]) -> Vec<String> {
+    let mut found = producers(bytes);
+    let mut makers = found.remove("language").unwrap_or_default();
+    makers.extend(found.remove("sdk").unwrap_or_default());
+    makers
+}
+
 fn producers(bytes: &[u8]) -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for payload in Parser::new(0).parse_all(bytes) {

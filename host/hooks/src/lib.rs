@@ -36,6 +36,11 @@
 //! the version before serves again, or, where there is none, the policy is applied without a call until one trial call
 //! succeeds.
 //!
+//! # Trying
+//!
+//! A file `NAME.candidate.wasm` is a candidate for the plugin `NAME`: it runs in its shadow, or serves a share of the
+//! sessions ([`Trial`]), and is compared ([`Plugins::diff`]). [`Plugins::record`] keeps calls, [`Replay`] makes them again.
+//!
 //! # What a plugin may cost
 //!
 //! Every limit is in [`settings::Limits`] or [`limits`]. Hooks are futures that give the thread back every 10 ms of guest
@@ -71,6 +76,7 @@ pub mod services;
 pub mod settings;
 mod shelf;
 mod sitting;
+mod trial;
 mod wasi;
 mod watch;
 
@@ -93,6 +99,10 @@ pub use services::{
 };
 pub use settings::{
     Breaker, Bundled, FaultPolicy, Grants, InstanceScope, Limits, PluginSettings, Pool, Settings,
-    Thresholds,
+    Thresholds, Trial,
 };
 pub use sitting::{CopyVerdict, RequestOutcome, Sitting};
+pub use trial::{
+    CandidateInfo, CandidateState, DECISIONS, Difference, Example, HookReport, Rates, RecordOrder,
+    Recording, Replay, Replayed, TrialReport,
+};

@@ -100,3 +100,39 @@ pub const GOLDEN_TIME: Duration = Duration::from_secs(20);
 pub const GOLDEN_SHOWN_MAX: usize = 3;
 /// Longest reason of a refusal by own tests.
 pub const GOLDEN_DIFFERENCE_BYTES_MAX: usize = 8 << 10;
+/// Host calls of one hook call that are kept for a comparison; a call with more is not compared.
+pub const TAPE_CALLS_MAX: usize = 4096;
+/// Bytes of host calls of one hook call that are kept: a few HTTP answers of the largest size.
+pub const TAPE_BYTES_MAX: usize = 16 << 20;
+/// Calls that wait to be made again by a shadow: a burst of a second or so.
+pub const SHADOW_QUEUE_MAX: usize = 1024;
+/// Bytes of messages in calls that wait for a shadow.
+pub const SHADOW_BYTES_MAX: usize = 64 << 20;
+/// Sittings a shadow goes on with, so that what it noted in one hook is there in the next.
+pub const SHADOW_SITTINGS_MAX: usize = 256;
+/// Keys in the scratch of a shadow.
+pub const SHADOW_KEYS_MAX: usize = 100_000;
+/// Places of the pool that a shadow leaves to mail: one in this many.
+pub const SHADOW_POOL_SHARE: usize = 8;
+/// Differing calls that are kept of one candidate to be shown.
+pub const TRIAL_EXAMPLES_MAX: usize = 50;
+/// Longest text of a difference that is kept.
+pub const TRIAL_TEXT_BYTES_MAX: usize = 1024;
+/// Questions beyond the tape that are remembered of one call.
+pub const TRIAL_BEYOND_MAX: usize = 16;
+/// Candidates that serve a share of the sessions at the same time: each doubles the sets of plugins that are kept ready.
+pub const CANARIES_MAX: usize = 3;
+/// Calls of a hook, on either side of a canary, before decisions are compared.
+pub const CANARY_CALLS_MIN: u64 = 50;
+/// Fewer faults of a canary than this are bad luck.
+pub const CANARY_FAULTS_MIN: u64 = 3;
+/// Differences between shares of decisions below this do not matter, however certain they are.
+pub const CANARY_DIFFERENCE_MIN: f64 = 0.02;
+/// Calls on their way into a record; more are counted and left out.
+pub const RECORD_QUEUE_MAX: usize = 1024;
+/// Bytes of messages and host calls on their way into a record.
+pub const RECORD_BYTES_MAX: usize = 64 << 20;
+/// Calls of one session that wait for it to be chosen by its sender or recipient.
+pub const RECORD_PENDING_MAX: usize = 256;
+/// Lines of a record that is replayed may be so long: a message of the largest size in base64, twice.
+pub const RECORD_LINE_BYTES_MAX: usize = 256 << 20;

@@ -24,6 +24,8 @@ pub(crate) struct Loaded {
     pub pre: InstancePre<Guest>,
     /// Bytes of the component.
     pub size: u64,
+    /// Languages and tools it was made with.
+    pub producers: Arc<[String]>,
 }
 
 /// Loads components. Compiling one takes one core; the folder's watcher asks for one at a time.
@@ -74,7 +76,7 @@ impl Loader {
             }
             let flavour = self.engines.flavour(concurrent)?;
             if let Some(component) = self.cache.get(flavour, concurrent, &digest) {
-                return link(flavour, &component, digest, bytes.len());
+                return link(flavour, &component, digest, bytes);
             }
         }
         is_component(bytes)?;
@@ -82,7 +84,7 @@ impl Loader {
         let flavour = self.engines.flavour(concurrent)?;
         let component = Component::from_binary(&flavour.engine, bytes)
             .map_err(|e| Error::Refused(chain(&e)))?;
-        let loaded = link(flavour, &component, digest.clone(), bytes.len())?;
+        let loaded = link(flavour, &component, digest.clone(), bytes)?;
         match component.serialize() {
             Ok(native) => self.cache.put(flavour, concurrent, &digest, &native),
             Err(e) => tracing::warn!(digest, "native code cannot be kept: {e}"),
@@ -148,7 +150,7 @@ fn link(
     flavour: &Flavour,
     component: &Component,
     digest: String,
-    size: usize,
+    bytes: &[u8],
 ) -> Result<Loaded, Error> {
     let pre = flavour
         .linker
@@ -164,7 +166,8 @@ fn link(
         hooks,
         contract,
         pre,
-        size: size as u64,
+        size: bytes.len() as u64,
+        producers: crate::inspect::makers(bytes).into(),
     })
 }
 

@@ -7,6 +7,8 @@ use crate::grant::Granted;
 use crate::health::Health;
 use crate::load::Loaded;
 use crate::settings::PluginSettings;
+use crate::trial::canary::{Canary, Side};
+use crate::trial::shadow::Shadow;
 
 /// See the module. Made anew when the component or the settings change; `health` lives as long as the version does.
 pub(crate) struct Plugin {
@@ -17,6 +19,10 @@ pub(crate) struct Plugin {
     /// The top level of the plugin's section: text as it is, everything else as JSON.
     pub config: HashMap<String, Arc<str>>,
     pub health: Arc<Health>,
+    /// A candidate that answers its calls a second time.
+    pub shadow: Option<Arc<Shadow>>,
+    /// The canary this is one side of.
+    pub canary: Option<(Arc<Canary>, Side)>,
 }
 
 impl Plugin {
@@ -35,6 +41,8 @@ impl Plugin {
             granted,
             config,
             health,
+            shadow: None,
+            canary: None,
         }
     }
 }

@@ -14,9 +14,10 @@ use crate::generation::Generation;
 use crate::info::PluginInfo;
 use crate::services::Services;
 use crate::settings::Settings;
+use crate::trial::{RecordOrder, Recording, TrialReport};
 use crate::watch::{self as folder, Watcher};
 
-pub(crate) use core::Core;
+pub(crate) use core::{Core, Version};
 
 /// All plugins of the process. Dropping it stops the watcher; generations in use stay usable.
 pub struct Plugins {
@@ -64,6 +65,27 @@ impl Plugins {
     /// Every plugin known, by name.
     pub fn list(&self) -> Vec<PluginInfo> {
         self.core.list()
+    }
+
+    /// Where the candidate of a plugin and its version in service differ so far; none where nothing is tried.
+    pub fn diff(&self, name: &str) -> Option<TrialReport> {
+        self.core.diff(name)
+    }
+
+    /// Puts the candidate of a plugin in service: its file takes the place of the plugin's. Blocks for a moment.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where there is no candidate that loads; [`Error::Io`] where the file cannot be renamed.
+    pub fn promote(&self, name: &str) -> Result<(), Error> {
+        self.core.promote(name)
+    }
+
+    /// Records the calls of sessions that begin from now on.
+    ///
+    /// # Errors
+    /// [`Error::Record`] while another recording is under way.
+    pub fn record(&self, order: RecordOrder) -> Result<Recording, Error> {
+        self.core.record(order)
     }
 
     /// Other settings from the next sitting on. The cache folder and the pool stay as they were at the start.

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use baton_smtp::{Envelope, Mailbox, Recipient};
 
 use crate::decision::{AuthVerdict, BounceVerdict, Verdict};
-use crate::delivery::{Report, Route, Stage, Translation};
+use crate::delivery::{Disposition, Report, Route, Stage, Translation};
 use crate::facts::{Attempt, RemoteReply, Session};
 use crate::hook::Hook;
 use crate::services::{HttpRequest, HttpResponse};
+use crate::trial::canary::Class;
 
 /// One call of one hook.
 #[derive(Clone, Copy)]
@@ -101,6 +102,72 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
+    /// What it is counted as.
+    pub fn class(&self) -> Class {
+        match self {
+            Answer::Verdict(Verdict::Pass)
+            | Answer::Auth(AuthVerdict::Pass)
+            | Answer::Route(None)
+            | Answer::Translation(None)
+            | Answer::Bounce(BounceVerdict::Notify)
+            | Answer::Done => Class::Next,
+            Answer::Reports(reports) if reports.is_empty() => Class::Next,
+            Answer::Verdict(Verdict::Accept) | Answer::Auth(AuthVerdict::Allow(_)) => Class::Accept,
+            Answer::Verdict(Verdict::Reject(_) | Verdict::Disconnect(_))
+            | Answer::Auth(AuthVerdict::Deny) => Class::Reject,
+            Answer::Verdict(Verdict::Defer(_)) | Answer::Auth(AuthVerdict::Defer) => Class::Defer,
+            Answer::Verdict(Verdict::Discard) => Class::Discard,
+            Answer::Hold(_) => Class::Hold,
+            Answer::Translation(Some(found)) => match found.disposition {
+                Disposition::Hard => Class::Hard,
+                Disposition::Block => Class::Block,
+                Disposition::Soft | Disposition::Admin | Disposition::Undetermined => Class::Act,
+            },
+            Answer::Bounce(BounceVerdict::Silent) => Class::Silent,
+            Answer::Response(response) if response.status >= 400 => Class::Silent,
+            Answer::Rewrite(_)
+            | Answer::Route(Some(_))
+            | Answer::Reports(_)
+            | Answer::Response(_) => Class::Act,
+        }
+    }
+
+    /// Everything that was said, on as few lines as possible: what two versions are compared by.
+    pub fn detail(&self) -> String {
+        match self {
+            Answer::Reports(reports) => {
+                let mut text = self.describe().into_owned();
+                for report in reports {
+                    text.push_str(&format!("\n{report:?}"));
+                }
+                text
+            }
+            Answer::Translation(Some(found)) => {
+                format!(
+                    "{} scope {} confidence {} {:?}: {}",
+                    self.describe(),
+                    found.scope.name(),
+                    found.confidence,
+                    found.advice,
+                    found.explanation
+                )
+            }
+            Answer::Response(response) => {
+                let mut text = self.describe().into_owned();
+                for (name, value) in &response.headers {
+                    text.push_str(&format!("\n{name}: {value}"));
+                }
+                text.push_str(&format!(
+                    "\n{} bytes {}",
+                    response.body.len(),
+                    crate::load::digest(&response.body)
+                ));
+                text
+            }
+            _ => self.describe().into_owned(),
+        }
+    }
+
     /// For the trace.
     pub fn describe(&self) -> Cow<'static, str> {
         match self {

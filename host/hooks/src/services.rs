@@ -185,6 +185,22 @@ pub enum PluginEventKind<'a> {
         /// The version that serves now.
         to: &'a str,
     },
+    /// A candidate is tried, or is no longer.
+    Trial {
+        /// SHA-256 in hex of the candidate; empty where there is none.
+        digest: &'a str,
+        /// `shadow`, `canary`, `off`, `refused`, `rolled-back`, `removed` or `promoted`.
+        state: &'a str,
+        /// For the operator.
+        why: &'a str,
+    },
+    /// A shadow answered a call that the version in service had answered.
+    Compared {
+        /// Interface name of the hook.
+        hook: &'a str,
+        /// `same`, `differs` or `fault`.
+        result: &'a str,
+    },
 }
 
 impl PluginEventKind<'_> {
@@ -200,6 +216,8 @@ impl PluginEventKind<'_> {
             PluginEventKind::BreakerOpened { .. } => "plugin-breaker-opened",
             PluginEventKind::BreakerClosed => "plugin-breaker-closed",
             PluginEventKind::RolledBack { .. } => "plugin-rolled-back",
+            PluginEventKind::Trial { .. } => "plugin-trial",
+            PluginEventKind::Compared { .. } => "plugin-compared",
         }
     }
 }

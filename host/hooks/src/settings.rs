@@ -81,6 +81,20 @@ pub struct PluginSettings {
     pub config: Arc<str>,
     /// By name; given out where [`Grants::secrets`] lists the name.
     pub secrets: BTreeMap<String, Arc<str>>,
+    /// How a candidate of this plugin is tried.
+    pub trial: Trial,
+}
+
+/// How a candidate, the file `NAME.candidate.wasm`, is tried beside the version in service.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Trial {
+    /// It answers the calls of live mail a second time; what it says is compared and thrown away.
+    #[default]
+    Shadow,
+    /// It serves that share of the sessions, from 0 to 1, and is withdrawn when it does worse.
+    Canary(f64),
+    /// It is loaded and checked, and not called.
+    Off,
 }
 
 impl Default for PluginSettings {
@@ -94,6 +108,7 @@ impl Default for PluginSettings {
             instance: InstanceScope::Transaction,
             config: Arc::from("{}"),
             secrets: BTreeMap::new(),
+            trial: Trial::default(),
         }
     }
 }

@@ -13,12 +13,19 @@ use crate::facts::Session;
 use crate::fault::Fault;
 use crate::generation::Generation;
 use crate::health::Consequence;
+use crate::hook::Hook;
 use crate::instance::{Instance, Outcome, stopwatch};
 use crate::question::{Answer, Question};
 use crate::record::{CallRecord, Hold, Score};
 use crate::services::{PluginEvent, PluginEventKind};
 use crate::settings::InstanceScope;
 use crate::shelf::Slot;
+use crate::trial;
+use crate::trial::record::Reel;
+use crate::trial::said::Said;
+use crate::trial::shadow::Job;
+use crate::trial::snapshot::Snapshot;
+use crate::trial::tape::Tape;
 
 pub use hooks::{CopyVerdict, RequestOutcome};
 
@@ -30,6 +37,24 @@ pub struct Sitting {
     slots: Vec<Arc<Slot>>,
     /// Instances of plugins that the operator lets live as long as the session.
     keep: Option<Keep>,
+    /// Among all sittings that were compared or recorded; 0 until it matters.
+    number: u64,
+    reel: Taped,
+}
+
+/// Whether the calls of a sitting are recorded.
+#[derive(Clone)]
+enum Taped {
+    /// Nobody has looked yet.
+    Unknown,
+    No,
+    On(Arc<Reel>),
+}
+
+/// What is kept of a call before it is made.
+struct Kept {
+    before: Snapshot,
+    tape: Tape,
 }
 
 /// Shared by a session's sitting and those of its transactions.
@@ -44,13 +69,20 @@ impl Sitting {
             desk: Some(Box::new(desk)),
             slots: Vec::new(),
             keep: None,
+            number: 0,
+            reel: Taped::Unknown,
         }
     }
 
-    /// For a session: `on-connect` and `on-auth`. Its transactions come from [`Sitting::transaction`].
+    /// For a session: `on-connect` and `on-auth`. Its transactions come from [`Sitting::transaction`]. Where candidates
+    /// serve a share of the sessions, the id of the session decides whether they serve this one.
     pub fn session(generation: Arc<Generation>, session: Arc<Session>) -> Sitting {
-        let mut sitting = Sitting::new(generation);
+        let mut sitting = Sitting::new(generation.chosen(&session.id));
         sitting.keep = Some(Keep::default());
+        sitting.reel = match sitting.generation.house.recorders.begin(&session) {
+            Some(reel) => Taped::On(reel),
+            None => Taped::No,
+        };
         sitting.set_session(session);
         sitting
     }
@@ -60,6 +92,7 @@ impl Sitting {
     pub fn transaction(&self) -> Sitting {
         let mut sitting = Sitting::new(self.generation.clone());
         sitting.keep.clone_from(&self.keep);
+        sitting.reel = self.reel.clone();
         if let (Some(desk), Some(of)) = (&mut sitting.desk, &self.desk) {
             desk.session.clone_from(&of.session);
             desk.tags.clone_from(&of.tags);
@@ -153,14 +186,98 @@ impl Sitting {
         self.slots.iter().filter(|slot| slot.is_taken()).count()
     }
 
-    fn desk_mut(&mut self) -> &mut Desk {
+    pub(crate) fn desk_mut(&mut self) -> &mut Desk {
         let house = &self.generation.house;
         self.desk
             .get_or_insert_with(|| Box::new(Desk::new(house.clone())))
     }
 
-    /// Asks one plugin and writes down what came of it.
+    /// Asks one plugin, and hands the call over to those who try or record.
     async fn ask(&mut self, at: u16, question: &Question<'_>) -> Result<Answer, Fault> {
+        let kept = self.keep_before(at, question);
+        let tape = kept.as_ref().map(|kept| kept.tape.clone());
+        let answer = self.ask_taped(at, question, tape).await;
+        self.hand_over(at, question.hook(), kept, &answer);
+        answer
+    }
+
+    /// What the call was asked, if anybody wants to know.
+    fn keep_before(&mut self, at: u16, question: &Question<'_>) -> Option<Kept> {
+        if matches!(self.reel, Taped::Unknown) {
+            self.reel = match self.generation.house.recorders.begin_alone() {
+                Some(reel) => Taped::On(reel),
+                None => Taped::No,
+            };
+        }
+        if self.generation.plugin(at).shadow.is_none() && !matches!(self.reel, Taped::On(_)) {
+            return None;
+        }
+        if self.number == 0 {
+            self.number = self.generation.house.recorders.number();
+        }
+        let before = Snapshot::of(self.desk.as_deref()?, question);
+        let tape = Tape::recording();
+        Some(Kept { before, tape })
+    }
+
+    /// Tells the shadow, the canary and the record of a call that was made.
+    fn hand_over(
+        &mut self,
+        at: u16,
+        hook: Hook,
+        kept: Option<Kept>,
+        answer: &Result<Answer, Fault>,
+    ) {
+        let generation = self.generation.clone();
+        let plugin = generation.plugin(at);
+        let was_called = answer.as_ref().err().is_none_or(Fault::counts);
+        if was_called && let Some((canary, side)) = &plugin.canary {
+            let worse = canary.note(*side, hook, answer.as_ref().ok());
+            if let (Some(why), Some(core)) = (worse, generation.core.upgrade()) {
+                core.withdraw_canary(&canary.name, &canary.digest, &why);
+            }
+        }
+        let Some(Kept { before, tape }) = kept else {
+            return;
+        };
+        let Some(desk) = self.desk.as_deref_mut() else {
+            return;
+        };
+        desk.tape = None;
+        let Some(record) = desk.records.last().filter(|_| was_called) else {
+            return;
+        };
+        let said = Said::of(desk, before.edits_before(), answer.as_ref().ok(), record);
+        let host = tape.take();
+        if let Taped::On(reel) = &self.reel {
+            reel.keep(trial::record::Kept {
+                sitting: self.number,
+                before: before.clone(),
+                record: record.clone(),
+                config: plugin.settings.config.clone(),
+                host: host.clone(),
+                said: said.clone(),
+            });
+        }
+        if let Some(shadow) = &plugin.shadow {
+            shadow.note_in_service(hook, answer.as_ref().ok());
+            shadow.offer(Job {
+                sitting: self.number,
+                before,
+                host,
+                said,
+            });
+        }
+    }
+
+    /// Asks one plugin, with a tape that runs or plays, and writes down what came of it.
+    pub(crate) async fn ask_taped(
+        &mut self,
+        at: u16,
+        question: &Question<'_>,
+        tape: Option<Tape>,
+    ) -> Result<Answer, Fault> {
+        self.desk_mut().tape = tape;
         let generation = self.generation.clone();
         let plugin = generation.plugin(at);
         let hook = question.hook();

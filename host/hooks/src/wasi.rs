@@ -1,6 +1,8 @@
 //! WASI with nothing in it: no files, no sockets, no environment. Toolchains import it for their standard libraries.
 //!
-//! Standard output and error become log lines.
+//! Standard output and error become log lines. Clocks and chance are the system's, unless a tape runs or plays.
+
+mod taped;
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +12,15 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::clocks::{MonotonicClock, WallClock};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::guest::Guest;
 use crate::limits;
 use crate::record::LogLevel;
+use crate::trial::tape::Tape;
+use taped::{Chance, Head, TapedTime};
 
 /// Adds every interface of WASI preview 2.
 pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
@@ -28,11 +33,14 @@ pub(crate) struct Wasi {
     table: ResourceTable,
     out: Lines,
     err: Lines,
+    head: Head,
 }
 
 impl Wasi {
-    fn new() -> Wasi {
+    fn new(tape: Option<Tape>) -> Wasi {
         let (out, err) = (Lines::default(), Lines::default());
+        let head = Head::default();
+        head.set(tape);
         let context = WasiCtx::builder()
             .stdout(out.clone())
             .stderr(err.clone())
@@ -40,13 +48,24 @@ impl Wasi {
             .allow_udp(false)
             .allow_ip_name_lookup(false)
             .max_random_size(u64::from(limits::RANDOM_BYTES_MAX) * 64)
+            .wall_clock(TapedTime(head.clone(), WallClock::new()))
+            .monotonic_clock(TapedTime(head.clone(), MonotonicClock::new()))
+            .secure_random(Chance(head.clone()))
+            .insecure_random(Chance(head.clone()))
+            .insecure_random_seed(head.seed())
             .build();
         Wasi {
             context,
             table: ResourceTable::new(),
             out,
             err,
+            head,
         }
+    }
+
+    /// The tape of the call that begins.
+    pub fn begin(&self, tape: Option<Tape>) {
+        self.head.set(tape);
     }
 
     /// Hands over what was written since the last time.
@@ -65,7 +84,10 @@ impl Wasi {
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new()));
+        let tape = self.desk.as_ref().map(|desk| desk.tape.clone());
+        let wasi = self
+            .wasi
+            .get_or_insert_with(|| Box::new(Wasi::new(tape.flatten())));
         WasiCtxView {
             ctx: &mut wasi.context,
             table: &mut wasi.table,

@@ -18,6 +18,7 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use crate::error::Error;
 use crate::limits;
 use crate::plugins::Core;
+use crate::trial::candidate::SUFFIX;
 
 /// How often the folder is read although nothing was heard of it.
 const RESCAN: Duration = Duration::from_secs(5);
@@ -147,6 +148,8 @@ impl Folder {
     }
 
     fn run(mut self, queue: &Receiver<Heard>) {
+        // What is dropped in is compiled here, one after the other; a third of a core where mail wants all of it.
+        crate::engine::step_back(5);
         loop {
             let now = Instant::now();
             let due = self
@@ -290,7 +293,7 @@ pub(crate) fn scan(dir: &Path) -> Result<Files, Error> {
         .collect())
 }
 
-/// The name of the plugin a file holds: none if it is no plugin at all, an error if its name cannot be one.
+/// The name of the plugin a file holds, with `.candidate` after it where it is one to be tried: none if it is no plugin at all, an error if its name cannot be one.
 fn name_of(path: &Path) -> Result<Option<Arc<str>>, &'static str> {
     let Some(file) = path.file_name() else {
         return Ok(None);
@@ -308,7 +311,7 @@ fn name_of(path: &Path) -> Result<Option<Arc<str>>, &'static str> {
     if stem.is_empty() || stem.starts_with('.') {
         return Ok(None);
     }
-    if is_name(stem) {
+    if is_name(stem.strip_suffix(SUFFIX).unwrap_or(stem)) {
         Ok(Some(stem.into()))
     } else {
         Err(BAD_NAME)
@@ -364,12 +367,14 @@ mod tests {
             name("/p/link-tracking.wasm"),
             Ok(Some("link-tracking".into()))
         );
+        assert_eq!(name("/p/a.candidate.wasm"), Ok(Some("a.candidate".into())));
         assert_eq!(name("/p/a.wasm.part"), Ok(None));
         assert_eq!(name("/p/.hidden.wasm"), Ok(None));
         assert_eq!(name("/p/.wasm"), Ok(None));
         for bad in [
             "/p/a b.wasm",
             "/p/a.b.wasm",
+            "/p/a.b.candidate.wasm",
             "/p/-a.wasm",
             "/p/ä.wasm",
             "/p/a\n.wasm",

@@ -88,6 +88,11 @@ impl EditSet {
         &self.message
     }
 
+    /// Whether the message travels with SMTPUTF8 (RFC 6531).
+    pub fn utf8(&self) -> bool {
+        self.utf8
+    }
+
     /// True if nothing was changed.
     pub fn is_empty(&self) -> bool {
         self.applied.is_empty()

@@ -7,6 +7,8 @@ mod check;
 mod hash;
 mod plugin;
 mod queue;
+mod record;
+mod replay;
 mod run;
 mod send;
 
@@ -39,6 +41,11 @@ enum Command {
     /// Look at plugins, and try them out.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// Keep the hook calls of chosen sessions of a running relay in a file.
+    Record(record::Record),
+    /// Run the calls of a record again with another version of a plugin. Exit codes: 0 nothing differs; 1 something does;
+    /// 2 it could not be done.
+    Replay(replay::Replay),
     /// Look at what waits, and act on it.
     #[command(subcommand)]
     Queue(queue::Queue),
@@ -93,6 +100,8 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Send(command) => command.run(),
         Command::Plugin(command) => command.run(),
+        Command::Record(command) => command.run(),
+        Command::Replay(command) => command.run(),
         Command::Queue(command) => command.run(),
         Command::Message(command) => command.run(),
         Command::HashPassword(command) => command.run(),

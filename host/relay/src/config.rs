@@ -419,6 +419,8 @@ pub struct PluginSection {
     pub cpu: Option<Duration>,
     pub wall: Option<Duration>,
     pub memory_bytes: Option<u64>,
+    /// How its candidate, the file NAME.candidate.wasm, is tried.
+    pub trial: Option<PluginTrial>,
     /// Everything else: what `config.json()` gives to the plugin.
     pub settings: serde_json::Map<String, serde_json::Value>,
 }
@@ -429,6 +431,17 @@ pub enum FaultPolicy {
     Defer,
     Skip,
     Reject,
+}
+
+/// How a candidate is tried.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PluginTrial {
+    /// `shadow = true`
+    Shadow,
+    /// `shadow = false`
+    Off,
+    /// `canary = "5%"`, as a number from 0 to 1.
+    Canary(f64),
 }
 
 /// How long an instance lives.

@@ -127,6 +127,9 @@ pub enum Event {
         subject: Option<String>,
         /// Kept until an operator releases it, and why.
         held: Option<String>,
+        /// The set of plugins that took it: name@digest of each.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        plugins: Vec<String>,
         /// From the end of data to the commit.
         #[serde(rename = "microseconds", serialize_with = "microseconds")]
         took: Duration,
@@ -201,6 +204,22 @@ pub enum Event {
         /// Name of the token that was shown; none where none is asked for.
         by: Option<String>,
     },
+    /// A candidate is tried beside the version in service, or is no longer.
+    PluginTrial {
+        plugin: String,
+        digest: String,
+        /// "shadow", "canary", "off", "refused", "rolled-back", "removed" or "promoted".
+        state: String,
+        why: String,
+    },
+    /// A shadow answered a call that the version in service had answered.
+    PluginCompared {
+        plugin: String,
+        hook: String,
+        /// "same", "differs" or "fault".
+        result: String,
+        message: Option<String>,
+    },
     /// A line a plugin wrote with `log`, or to standard error.
     PluginLog {
         plugin: String,
@@ -265,6 +284,9 @@ pub enum Event {
         attempt: u32,
         /// Id of the notification, if the sender is told.
         notification: Option<String>,
+        /// The set of plugins that took the message: name@digest of each.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        plugins: Vec<String>,
     },
     Expired {
         message: String,
@@ -273,6 +295,9 @@ pub enum Event {
         reply: String,
         attempt: u32,
         notification: Option<String>,
+        /// As for [`Event::Bounced`].
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        plugins: Vec<String>,
     },
     /// Not sent, since the recipient is on the suppression list.
     Suppressed {

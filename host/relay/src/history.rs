@@ -42,6 +42,14 @@ pub fn hook_call(record: &CallRecord, recipient: Option<String>) -> HookCall {
     }
 }
 
+/// The set of plugins that took a message, as events tell of it: name@digest of each.
+pub fn versions(plugins: &[baton_spool::PluginVersion]) -> Vec<String> {
+    plugins
+        .iter()
+        .map(|version| format!("{}@{}", version.name, version.digest))
+        .collect()
+}
+
 /// Tells of one hook call: what it did, and what it wrote.
 pub fn tell(bus: &Bus, record: &CallRecord, message: Option<&str>, session: Option<&Arc<str>>) {
     tell_logs(bus, record, message);

@@ -14,6 +14,7 @@ mod plugin;
 mod plugins;
 mod problem;
 mod queue;
+mod record;
 mod status;
 mod submit;
 mod suppression;
@@ -123,6 +124,9 @@ pub fn admin(parts: Arc<Parts>) -> Router {
             "/plugins/{name}/kv/{*key}",
             get(kv::one).put(kv::put).delete(kv::remove),
         )
+        .route("/plugins/{name}/diff", get(plugins::diff))
+        .route("/plugins/{name}/promote", post(plugins::promote))
+        .route("/record", get(record::record))
         .route("/events", get(events::stream))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method);

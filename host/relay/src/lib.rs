@@ -38,6 +38,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::event::{Bus, Event};
 use crate::queue::Queue;
+use crate::services::RelayServices;
 use crate::services::kv::Kv;
 use crate::store::Store;
 
@@ -48,6 +49,7 @@ pub struct Relay {
     bus: Bus,
     store: Store,
     kv: Arc<Kv>,
+    services: Arc<RelayServices>,
     plugins: Arc<Plugins>,
     inbound: Arc<inbound::Shared>,
     queue: Queue,
@@ -138,6 +140,8 @@ impl Relay {
     /// at the start.
     pub async fn reload(&self, config: &Config) -> Result<(), StartError> {
         let settings = wiring::plugin_settings(config);
+        let grants = wiring::http_grants(config);
+        self.services.http_grants.store(Arc::new(grants));
         let plugins = self.plugins.clone();
         tokio::task::spawn_blocking(move || plugins.reconfigure(settings))
             .await

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use baton_hooks::{
     BoxFuture, DnsError, HttpError, HttpRequest, HttpResponse, KvError, LogLevel, PluginEvent,
     PluginEventKind, Services, SubmitError,
@@ -28,6 +29,9 @@ use crate::limits;
 use crate::meta::Meta;
 use crate::queue::rests::Rests;
 
+/// Hosts that each plugin may send requests to, by its name.
+pub type HttpGrants = HashMap<String, Vec<String>>;
+
 /// The relay, as plugins see it.
 pub struct RelayServices {
     pub kv: Arc<Kv>,
@@ -35,7 +39,7 @@ pub struct RelayServices {
     pub families: IpFamilies,
     pub http: HttpClient,
     /// Hosts that each plugin may send requests to.
-    pub http_grants: HashMap<String, Vec<String>>,
+    pub http_grants: ArcSwap<HttpGrants>,
     pub bus: Bus,
     pub began: Instant,
     /// Egresses that are left alone towards some site.
@@ -207,8 +211,13 @@ impl Services for RelayServices {
         timeout: Duration,
         body_bytes_max: usize,
     ) -> BoxFuture<'a, Result<HttpResponse, HttpError>> {
-        let grants = self.http_grants.get(plugin).map_or(&[][..], Vec::as_slice);
-        Box::pin(self.http.send(grants, request, timeout, body_bytes_max))
+        let all = self.http_grants.load_full();
+        Box::pin(async move {
+            let grants = all.get(plugin).map_or(&[][..], Vec::as_slice);
+            self.http
+                .send(grants, request, timeout, body_bytes_max)
+                .await
+        })
     }
 
     fn submit<'a>(
@@ -271,6 +280,18 @@ impl Services for RelayServices {
                 breaker(plugin, true, format!("{faults} faults in a row"))
             }
             PluginEventKind::BreakerClosed => breaker(plugin, false, "it answered".to_owned()),
+            PluginEventKind::Trial { digest, state, why } => Event::PluginTrial {
+                plugin,
+                digest: digest.to_owned(),
+                state: state.to_owned(),
+                why: why.to_owned(),
+            },
+            PluginEventKind::Compared { hook, result } => Event::PluginCompared {
+                plugin,
+                hook: hook.to_owned(),
+                result: result.to_owned(),
+                message,
+            },
             PluginEventKind::RolledBack { from, to } => Event::PluginRolledBack {
                 plugin,
                 from: from.to_owned(),

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use baton_hooks::{Bundled, Plugins, Settings};
 use baton_smtp::Domain;
 use baton_spool::Operation;
@@ -21,9 +22,9 @@ use crate::inbound::{self, Door, auth::Accounts, chain::Chains};
 use crate::outbound::{Outbound, Times};
 use crate::queue::{self, Queue};
 use crate::return_path::ReturnPath;
-use crate::services::RelayServices;
 use crate::services::http::HttpClient;
 use crate::services::kv::Kv;
+use crate::services::{HttpGrants, RelayServices};
 use crate::store::Store;
 use crate::tls::{self, ClientTls, ServerTls};
 use crate::{Relay, StartError, bundled, clock, event, http, limits, net, webhook};
@@ -177,6 +178,7 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
         bus,
         store,
         kv,
+        services,
         plugins,
         inbound,
         queue,
@@ -330,7 +332,6 @@ fn services(
     bus: &Bus,
 ) -> RelayServices {
     let families = config.delivery.families;
-    let grants = config.plugins.sections.iter();
     RelayServices {
         kv: kv.clone(),
         resolver: resolver.clone(),
@@ -340,9 +341,7 @@ fn services(
             tls: tls.clone(),
             families,
         },
-        http_grants: grants
-            .map(|(name, s)| (name.clone(), s.grants.http.clone()))
-            .collect::<HashMap<_, _>>(),
+        http_grants: ArcSwap::from_pointee(http_grants(config)),
         bus: bus.clone(),
         began: Instant::now(),
         inbound: OnceLock::new(),
@@ -366,6 +365,14 @@ fn pools(config: &Config) -> HashMap<String, Vec<String>> {
     pools
         .map(|(name, members)| (name.clone(), members.clone()))
         .chain(alone)
+        .collect()
+}
+
+/// Where plugins may send requests; the host of plugins checks the names, the client the addresses.
+pub(crate) fn http_grants(config: &Config) -> HttpGrants {
+    let sections = config.plugins.sections.iter();
+    sections
+        .map(|(name, section)| (name.clone(), section.grants.http.clone()))
         .collect()
 }
 

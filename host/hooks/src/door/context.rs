@@ -27,7 +27,7 @@ fn translated(found: &Translation, what: &str) -> Option<Arc<str>> {
 
 impl Guest {
     /// See `context.property` in the contract.
-    pub fn property(&mut self, name: &str) -> Met<Option<Arc<str>>> {
+    pub(super) fn property_now(&mut self, name: &str) -> Met<Option<Arc<str>>> {
         self.enter()?;
         if name == "hook" {
             return Ok(self.call.hook.map(|hook| hook.name().into()));
@@ -142,7 +142,7 @@ impl Guest {
             .ok_or_else(|| "no such secret".into()))
     }
 
-    pub fn now_ms(&mut self) -> Met<f64> {
+    pub(super) fn now_ms_now(&mut self) -> Met<f64> {
         self.enter()?;
         Ok(self
             .desk
@@ -150,7 +150,7 @@ impl Guest {
             .map_or(0.0, |desk| desk.house.services.now_ms()))
     }
 
-    pub fn monotonic_ms(&mut self) -> Met<f64> {
+    pub(super) fn monotonic_ms_now(&mut self) -> Met<f64> {
         self.enter()?;
         Ok(self
             .desk
@@ -158,10 +158,13 @@ impl Guest {
             .map_or(0.0, |desk| desk.house.services.monotonic_ms()))
     }
 
-    pub fn random(&mut self, count: u32) -> Met<Vec<u8>> {
+    pub(super) fn random_now(&mut self, count: u32) -> Met<Vec<u8>> {
         self.enter()?;
         if count > limits::RANDOM_BYTES_MAX {
             return Err(Fault::Budget("random bytes"));
+        }
+        if let Some(bytes) = self.tape().and_then(|tape| tape.chance(count as usize)) {
+            return Ok(bytes);
         }
         let mut bytes = vec![0; count as usize];
         // Seeded and reseeded from the system, and safe for keys.

@@ -1,4 +1,5 @@
-//! Host functions that reach beyond the sitting: key-value, resolver, HTTP, submission. Each asks its grant first.
+//! Host functions that reach beyond the sitting: key-value, resolver, HTTP, submission. Each asks its grant first. Adapters
+//! call them by [`super::taped`].
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -41,14 +42,14 @@ impl Guest {
         self.desk.as_ref().map(|desk| &*desk.house.services)
     }
 
-    pub fn kv_get(&mut self, key: &str) -> Met<Result<Option<Bytes>, KvError>> {
+    pub(super) fn kv_get_now(&mut self, key: &str) -> Met<Result<Option<Bytes>, KvError>> {
         let name = self.plugin.name.clone();
         Ok(self
             .kv(key)?
             .and_then(|(services, _)| services.kv_get(&name, key)))
     }
 
-    pub fn kv_set(
+    pub(super) fn kv_set_now(
         &mut self,
         key: &str,
         value: Bytes,
@@ -63,7 +64,7 @@ impl Guest {
         }))
     }
 
-    pub fn kv_set_if_absent(
+    pub(super) fn kv_set_if_absent_now(
         &mut self,
         key: &str,
         value: Bytes,
@@ -78,14 +79,14 @@ impl Guest {
         }))
     }
 
-    pub fn kv_delete(&mut self, key: &str) -> Met<Result<bool, KvError>> {
+    pub(super) fn kv_delete_now(&mut self, key: &str) -> Met<Result<bool, KvError>> {
         let name = self.plugin.name.clone();
         Ok(self
             .kv(key)?
             .and_then(|(services, _)| services.kv_delete(&name, key)))
     }
 
-    pub fn kv_keys(
+    pub(super) fn kv_keys_now(
         &mut self,
         prefix: &str,
         after: Option<&str>,
@@ -98,7 +99,7 @@ impl Guest {
             .and_then(|(services, _)| services.kv_keys(&name, prefix, after, limit)))
     }
 
-    pub fn kv_increment(
+    pub(super) fn kv_increment_now(
         &mut self,
         key: &str,
         by: i32,
@@ -111,7 +112,7 @@ impl Guest {
     }
 
     /// Numbers that are none, or negative, take nothing.
-    pub fn kv_take(
+    pub(super) fn kv_take_now(
         &mut self,
         key: &str,
         tokens: f64,
@@ -147,21 +148,24 @@ impl Guest {
             .ok_or(DnsError::Failed))
     }
 
-    pub async fn dns_texts(&mut self, name: &str) -> Met<Result<Vec<String>, DnsError>> {
+    pub(super) async fn dns_texts_now(&mut self, name: &str) -> Met<Result<Vec<String>, DnsError>> {
         match self.dns()? {
             Ok(services) => Ok(services.dns_texts(name).await),
             Err(e) => Ok(Err(e)),
         }
     }
 
-    pub async fn dns_addresses(&mut self, name: &str) -> Met<Result<Vec<String>, DnsError>> {
+    pub(super) async fn dns_addresses_now(
+        &mut self,
+        name: &str,
+    ) -> Met<Result<Vec<String>, DnsError>> {
         match self.dns()? {
             Ok(services) => Ok(services.dns_addresses(name).await),
             Err(e) => Ok(Err(e)),
         }
     }
 
-    pub async fn dns_mail_exchangers(
+    pub(super) async fn dns_mail_exchangers_now(
         &mut self,
         name: &str,
     ) -> Met<Result<Vec<(u16, String)>, DnsError>> {
@@ -171,7 +175,7 @@ impl Guest {
         }
     }
 
-    pub async fn dns_names(&mut self, ip: &str) -> Met<Result<Vec<String>, DnsError>> {
+    pub(super) async fn dns_names_now(&mut self, ip: &str) -> Met<Result<Vec<String>, DnsError>> {
         match (self.dns()?, ip.parse::<IpAddr>()) {
             (Ok(services), Ok(ip)) => Ok(services.dns_names(ip).await),
             (Ok(_), Err(_)) => Ok(Err(DnsError::Failed)),
@@ -180,7 +184,7 @@ impl Guest {
     }
 
     /// RFC 5782: the first address answered, if the name is listed.
-    pub async fn dns_listed(
+    pub(super) async fn dns_listed_now(
         &mut self,
         zone: &str,
         subject: &str,
@@ -197,7 +201,7 @@ impl Guest {
         })
     }
 
-    pub async fn http_send(
+    pub(super) async fn http_send_now(
         &mut self,
         mut request: HttpRequest,
         timeout_ms: u32,
@@ -235,7 +239,7 @@ impl Guest {
             .await)
     }
 
-    pub async fn submit(
+    pub(super) async fn submit_now(
         &mut self,
         sender: ReversePath,
         recipients: Vec<Mailbox>,

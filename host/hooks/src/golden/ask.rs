@@ -76,6 +76,7 @@ impl Case {
             services: fakes.clone() as Arc<dyn Services>,
             hostname: "relay.test".into(),
             public_url: Some("https://relay.test".into()),
+            recorders: Arc::default(),
         };
         let generation = Generation::new(
             Arc::new(house),

@@ -1,5 +1,7 @@
 //! Slots by name, and the ways from one generation to the next.
 
+mod tried;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,10 +17,14 @@ use crate::error::Error;
 use crate::generation::Generation;
 use crate::health::Health;
 use crate::info::{PluginInfo, PluginState, Source};
+use crate::limits;
 use crate::load::{Loaded, Loader, digest};
 use crate::plugin::Plugin;
 use crate::services::{PluginEvent, PluginEventKind, Services};
 use crate::settings::{PluginSettings, Settings};
+use crate::trial::canary::Side;
+use crate::trial::candidate::{self, Candidate};
+use crate::trial::record::Recorders;
 use crate::watch as folder;
 
 /// What the watcher and the sittings share with [`Plugins`].
@@ -27,6 +33,7 @@ pub(crate) struct Core {
     engines: Arc<Engines>,
     loader: Loader,
     services: Arc<dyn Services>,
+    recorders: Arc<Recorders>,
     changed: watch::Sender<u64>,
     state: Mutex<State>,
 }
@@ -49,14 +56,16 @@ struct Slot {
     problem: Option<String>,
     /// Digests that only faulted; they come back as a changed file and not by themselves.
     broken: BTreeSet<Arc<str>>,
+    /// What is tried beside `active`.
+    candidate: Candidate,
 }
 
 /// One component under one name.
 #[derive(Clone)]
-struct Version {
-    loaded: Arc<Loaded>,
-    source: Source,
-    health: Arc<Health>,
+pub(crate) struct Version {
+    pub loaded: Arc<Loaded>,
+    pub source: Source,
+    pub health: Arc<Health>,
 }
 
 impl Core {
@@ -68,9 +77,10 @@ impl Core {
             Cache::open(&settings.cache_dir)?,
             settings.own_tests,
         );
+        let recorders = Arc::<Recorders>::default();
         Ok(Arc::new_cyclic(|weak| {
             let empty = Generation::new(
-                house(&settings, &services),
+                house(&settings, &services, &recorders),
                 engines.clone(),
                 settings.thresholds,
                 settings.breaker,
@@ -82,6 +92,7 @@ impl Core {
                 engines,
                 loader,
                 services,
+                recorders,
                 changed: watch::Sender::new(0),
                 state: Mutex::new(State {
                     settings,
@@ -143,9 +154,15 @@ impl Core {
         let names: Vec<Arc<str>> = {
             let state = self.lock();
             let bundled = state.settings.bundled.iter().map(|b| b.name.clone());
+            let candidates = state
+                .slots
+                .iter()
+                .filter(|(_, slot)| slot.candidate.file.is_some())
+                .map(|(name, _)| format!("{name}{}", candidate::SUFFIX).into());
             let all: BTreeSet<Arc<str>> = bundled
                 .chain(files.keys().cloned())
                 .chain(state.slots.keys().cloned())
+                .chain(candidates)
                 .collect();
             all.into_iter().collect()
         };
@@ -172,6 +189,9 @@ impl Core {
 
     /// A complete file lies in the folder under this name.
     pub fn offer(&self, name: &Arc<str>, path: &Path, rebuild: bool) {
+        if let Some(of) = name.strip_suffix(candidate::SUFFIX) {
+            return self.offer_candidate(&of.into(), path, rebuild);
+        }
         let read = folder::read(path);
         let known = {
             let mut state = self.lock();
@@ -202,6 +222,9 @@ impl Core {
 
     /// No file has this name (any more): the bundled plugin serves, or none.
     pub fn withdraw(&self, name: &Arc<str>, rebuild: bool) {
+        if let Some(of) = name.strip_suffix(candidate::SUFFIX) {
+            return self.withdraw_candidate(&of.into(), rebuild);
+        }
         let (bundled, active) = {
             let mut state = self.lock();
             let slot = state.slots.entry(name.clone()).or_default();
@@ -228,7 +251,15 @@ impl Core {
                 Err(e) => self.refuse(name, e.to_string(), rebuild),
             },
             (None, active) => {
-                self.lock().slots.remove(name);
+                {
+                    let mut state = self.lock();
+                    let slot = state.slots.remove(name).unwrap_or_default();
+                    // A candidate may be there before the plugin, and after it.
+                    if slot.candidate.file.is_some() {
+                        let candidate = slot.candidate;
+                        state.slots.entry(name.clone()).or_default().candidate = candidate;
+                    }
+                }
                 if rebuild {
                     self.rebuild();
                 }
@@ -312,11 +343,20 @@ impl Core {
             let Some(slot) = state.slots.get_mut(name) else {
                 return;
             };
+            let is_candidate = slot
+                .candidate
+                .version
+                .as_ref()
+                .is_some_and(|version| version.loaded.digest == *faulty);
             if slot
                 .active
                 .as_ref()
                 .is_none_or(|active| active.loaded.digest != *faulty)
             {
+                drop(state);
+                if is_candidate {
+                    self.withdraw_canary(name, faulty, "its breaker opened after faults in a row");
+                }
                 return;
             }
             let Some(previous) = slot.previous.take() else {
@@ -347,7 +387,7 @@ impl Core {
         let versions = state
             .slots
             .values()
-            .flat_map(|slot| [&slot.active, &slot.previous]);
+            .flat_map(|slot| [&slot.active, &slot.previous, &slot.candidate.version]);
         versions
             .flatten()
             .map(|version| version.loaded.digest.clone())
@@ -356,30 +396,67 @@ impl Core {
 
     /// Swaps in what the slots and the settings say now.
     pub fn rebuild(&self) {
-        let state = self.lock();
-        let plugins = state
-            .slots
-            .iter()
-            .filter_map(|(name, slot)| {
-                let version = slot.active.as_ref()?;
-                let settings = settings_of(&state.settings, name);
-                settings.enabled.then(|| {
-                    let (loaded, health) = (version.loaded.clone(), version.health.clone());
-                    Arc::new(Plugin::new(name.clone(), loaded, settings, health))
-                })
-            })
-            .collect();
+        let mut state = self.lock();
+        let State { settings, slots } = &mut *state;
+        let house = house(settings, &self.services, &self.recorders);
+        let mut plugins = Vec::new();
+        let mut canaries = Vec::new();
+        for (name, slot) in slots.iter_mut() {
+            let own = settings_of(settings, name);
+            if !own.enabled {
+                slot.candidate.shadow = None;
+                slot.candidate.canary = None;
+                continue;
+            }
+            self.try_in_shadow(name, slot, settings, &own);
+            let serving = slot.canary(name, &own, canaries.len() < limits::CANARIES_MAX);
+            let shadow = slot.candidate.shadow.clone();
+            if let Some(version) = &slot.active {
+                let mut plugin = version.plugin(name, own.clone());
+                plugin.shadow = shadow;
+                plugin.canary = serving.clone().map(|canary| (canary, Side::InService));
+                plugins.push(Arc::new(plugin));
+            }
+            if let (Some(canary), Some(version)) = (serving, &slot.candidate.version) {
+                let mut plugin = version.plugin(name, own);
+                plugin.canary = Some((canary.clone(), Side::Candidate));
+                canaries.push((canary, Arc::new(plugin)));
+            }
+        }
         let core = self.current.load().core.clone();
-        self.current.store(Arc::new(Generation::new(
-            house(&state.settings, &self.services),
-            self.engines.clone(),
-            state.settings.thresholds,
-            state.settings.breaker,
-            core,
-            plugins,
-        )));
+        let make = |plugins| {
+            Generation::new(
+                house.clone(),
+                self.engines.clone(),
+                settings.thresholds,
+                settings.breaker,
+                core.clone(),
+                plugins,
+            )
+        };
+        let variants = (1..1usize << canaries.len()).map(|chosen| {
+            let mut set = plugins.clone();
+            for (at, (canary, plugin)) in canaries.iter().enumerate() {
+                if chosen & (1 << at) != 0 {
+                    set.retain(|other: &Arc<Plugin>| other.name != canary.name);
+                    set.push(plugin.clone());
+                }
+            }
+            Arc::new(make(set))
+        });
+        let variants = variants.collect();
+        let canaries = canaries.into_iter().map(|(canary, _)| canary).collect();
+        let generation = make(plugins).with_canaries(canaries, variants);
+        self.current.store(Arc::new(generation));
         drop(state);
         self.changed.send_modify(|count| *count += 1);
+    }
+}
+
+impl Version {
+    fn plugin(&self, name: &Arc<str>, settings: PluginSettings) -> Plugin {
+        let (loaded, health) = (self.loaded.clone(), self.health.clone());
+        Plugin::new(name.clone(), loaded, settings, health)
     }
 }
 
@@ -387,7 +464,11 @@ impl Slot {
     fn info(&self, name: &Arc<str>, settings: &Settings) -> PluginInfo {
         let active = self.active.as_ref();
         let health = active.map(|version| &version.health);
+        let own = settings_of(settings, name);
         let state = match active {
+            None if self.file.is_none() && self.candidate.file.is_some() => PluginState::Refused {
+                reason: "no version is in service, only a candidate".into(),
+            },
             None => {
                 let reason = self.problem.clone().unwrap_or_else(|| "not loaded".into());
                 PluginState::Refused { reason }
@@ -414,6 +495,16 @@ impl Slot {
             faults: health.map_or(0, |health| health.faults()),
             p50_microseconds: health.and_then(|health| health.percentile(0.5)),
             p99_microseconds: health.and_then(|health| health.percentile(0.99)),
+            instances: health.map_or(0, |health| health.instances()),
+            memory_bytes: health.map_or(0, |health| health.memory()),
+            producers: active
+                .map(|version| version.loaded.producers.clone())
+                .unwrap_or_default(),
+            grants: own.grants.clone(),
+            candidate: self
+                .candidate
+                .state(own.trial, own.enabled, active.is_some())
+                .map(|state| self.candidate.info(state)),
         }
     }
 }
@@ -422,8 +513,13 @@ fn settings_of(settings: &Settings, name: &str) -> PluginSettings {
     settings.plugins.get(name).cloned().unwrap_or_default()
 }
 
-fn house(settings: &Settings, services: &Arc<dyn Services>) -> Arc<House> {
+fn house(
+    settings: &Settings,
+    services: &Arc<dyn Services>,
+    recorders: &Arc<Recorders>,
+) -> Arc<House> {
     Arc::new(House {
+        recorders: recorders.clone(),
         services: services.clone(),
         hostname: settings.hostname.clone(),
         public_url: settings.public_url.clone(),

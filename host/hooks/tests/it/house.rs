@@ -253,6 +253,8 @@ impl Services for House {
             PluginEventKind::BreakerOpened { faults } => faults.to_string(),
             PluginEventKind::BreakerClosed => String::new(),
             PluginEventKind::RolledBack { from, to } => format!("{from} {to}"),
+            PluginEventKind::Trial { digest, state, why } => format!("{state} {digest} {why}"),
+            PluginEventKind::Compared { hook, result } => format!("{hook} {result}"),
         };
         let line = format!("{} {} {detail}", event.kind.name(), event.plugin);
         self.events.lock().unwrap().push(line);

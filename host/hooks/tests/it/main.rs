@@ -2,6 +2,7 @@
 
 mod chain;
 mod deliveries;
+mod edits;
 mod faults;
 mod folder;
 mod golden;
@@ -9,3 +10,4 @@ mod grants;
 mod house;
 mod limits;
 mod loading;
+mod mangled;

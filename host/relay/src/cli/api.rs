@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Method, Request, StatusCode, Uri, header};
+use axum::http::{Method, Request, Response, StatusCode, Uri, header};
 use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -50,15 +52,50 @@ impl Api {
         if status.is_success() {
             return Ok(value);
         }
-        let detail = value["detail"]
-            .as_str()
-            .or(value["title"].as_str())
-            .unwrap_or("");
-        Err(Failure::failed(format_args!("{status}: {detail}")))
+        Err(refused(status, &bytes))
     }
 
     pub fn get(&self, path: &str) -> Result<Value, Failure> {
         self.call(Method::GET, path, None)
+    }
+
+    /// Sends a request and hands over its answer piece by piece, as it comes, until `end`. Whether the relay ended it.
+    pub fn stream(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
+        end: impl Future<Output = ()>,
+    ) -> Result<bool, Failure> {
+        super::runtime()?.block_on(async {
+            let opened = tokio::time::timeout(TIMEOUT, self.open(Method::GET, path, None)).await;
+            let response = opened.map_err(|_| {
+                Failure::Unreachable(format!("{} did not answer in time", self.url))
+            })??;
+            let status = response.status();
+            let mut body = Body::new(response.into_body());
+            if !status.is_success() {
+                let bytes = axum::body::to_bytes(body, ANSWER_BYTES_MAX).await;
+                return Err(refused(status, &bytes.unwrap_or_default()));
+            }
+            let mut end = std::pin::pin!(end);
+            loop {
+                let frame = tokio::select! {
+                    () = &mut end => return Ok(false),
+                    frame = body.frame() => frame,
+                };
+                match frame {
+                    None => return Ok(true),
+                    Some(Ok(frame)) => {
+                        if let Some(bytes) = frame.data_ref() {
+                            take(bytes).map_err(Failure::failed)?;
+                        }
+                    }
+                    Some(Err(error)) => {
+                        return Err(Failure::Unreachable(format!("{}: {error}", self.url)));
+                    }
+                }
+            }
+        })
     }
 
     async fn send(
@@ -67,6 +104,20 @@ impl Api {
         path: &str,
         body: Option<Value>,
     ) -> Result<(StatusCode, Bytes), Failure> {
+        let response = self.open(method, path, body).await?;
+        let status = response.status();
+        let body = axum::body::to_bytes(Body::new(response.into_body()), ANSWER_BYTES_MAX)
+            .await
+            .map_err(|error| Failure::Unreachable(format!("{}: {error}", self.url)))?;
+        Ok((status, body))
+    }
+
+    async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Response<Incoming>, Failure> {
         let unreachable =
             |error: &dyn std::fmt::Display| Failure::Unreachable(format!("{}: {error}", self.url));
         let uri: Uri = self.url.parse().map_err(Failure::usage)?;
@@ -90,7 +141,7 @@ impl Api {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|e| unreachable(&e))?;
-        let driver = tokio::spawn(connection);
+        tokio::spawn(connection);
         let mut request = Request::builder()
             .method(method)
             .uri(format!("/api/v1{path}"))
@@ -105,11 +156,16 @@ impl Api {
             .send_request(request)
             .await
             .map_err(|e| unreachable(&e))?;
-        let status = response.status();
-        let body = axum::body::to_bytes(Body::new(response.into_body()), ANSWER_BYTES_MAX)
-            .await
-            .map_err(|e| unreachable(&e))?;
-        driver.abort();
-        Ok((status, body))
+        Ok(response)
     }
+}
+
+/// What a problem document says.
+fn refused(status: StatusCode, bytes: &[u8]) -> Failure {
+    let value: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
+    let detail = value["detail"]
+        .as_str()
+        .or(value["title"].as_str())
+        .unwrap_or("");
+    Failure::failed(format_args!("{status}: {detail}"))
 }

@@ -4,6 +4,9 @@ mod desk;
 mod golden;
 mod kv;
 mod run;
+mod tried;
+
+pub(super) use tried::sides;
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +26,10 @@ pub enum Plugin {
         #[command(flatten)]
         api: Api,
     },
+    /// Show where the candidate of a plugin and its version in service differ.
+    Diff(tried::Diff),
+    /// Put the candidate of a plugin in service.
+    Promote(tried::Promote),
     /// Say what a component is, which hooks it has and what it needs, without running it.
     Inspect {
         /// Name of a bundled plugin, or a file.
@@ -50,6 +57,8 @@ impl Plugin {
             Plugin::Test(command) => command.run(),
             Plugin::Embed(command) => command.run(),
             Plugin::Kv(command) => command.run(),
+            Plugin::Diff(command) => command.run(),
+            Plugin::Promote(command) => command.run(),
             Plugin::Run(command) => command.run(),
         }
     }
@@ -61,13 +70,13 @@ pub(super) fn services() -> std::sync::Arc<dyn baton_hooks::Services> {
 }
 
 /// A component with the name it goes by.
-struct Component {
-    name: String,
-    bytes: Vec<u8>,
+pub(super) struct Component {
+    pub name: String,
+    pub bytes: Vec<u8>,
 }
 
 /// What a name on the command line means: a file if there is one, else a bundled plugin.
-fn find(plugin: &str) -> Result<Component, Failure> {
+pub(super) fn find(plugin: &str) -> Result<Component, Failure> {
     let path = Path::new(plugin);
     if path.is_file() {
         let bytes = std::fs::read(path)
@@ -119,6 +128,13 @@ fn list(api: &Api, as_json: bool) -> Result<(), Failure> {
             text("reason")
         );
         print(line.trim_end());
+        print(format_args!("{:24} {}", "", tried::counts(plugin)));
+        if let Some(granted) = tried::granted(&plugin["grants"]) {
+            print(format_args!("{:24} granted {granted}", ""));
+        }
+        if plugin["candidate"].is_object() {
+            print(tried::candidate(&plugin["candidate"]));
+        }
     }
     Ok(())
 }
@@ -164,7 +180,7 @@ fn inspect(plugin: &str, as_json: bool) -> Result<(), Failure> {
 }
 
 /// Compiled components are kept between runs where the person's caches are.
-fn cache_dir() -> PathBuf {
+pub(super) fn cache_dir() -> PathBuf {
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_hooks::{InstanceScope, Limits, PluginSettings};
+use baton_hooks::{InstanceScope, Limits, PluginSettings, Trial};
 use serde_json::{Map, Value};
 use toml::de::DeValue;
 
 use super::raw::Section;
 use super::read::values;
-use super::{FaultPolicy, Grants, InstanceLife, PluginSection, Plugins, Secrets};
+use super::{FaultPolicy, Grants, InstanceLife, PluginSection, PluginTrial, Plugins, Secrets};
 
 pub(super) fn plugins(section: &Section<'_, '_>) -> Plugins {
     let dir = section.path("dir").and_then(|found| {
@@ -77,6 +77,11 @@ impl From<&PluginSection> for PluginSettings {
                 .to_string()
                 .into(),
             secrets: section.secrets.0.iter().map(secret).collect(),
+            trial: match section.trial {
+                None | Some(PluginTrial::Shadow) => Trial::Shadow,
+                Some(PluginTrial::Off) => Trial::Off,
+                Some(PluginTrial::Canary(share)) => Trial::Canary(share),
+            },
         }
     }
 }
@@ -116,6 +121,7 @@ fn plugin(section: &Section<'_, '_>) -> PluginSection {
     });
     let fault = section.choice("fault", &faults);
     let instance = section.choice("instance", &lives);
+    let trial = trial(section);
     let grants = grants(&section.section("grants"));
     let secrets = secrets(&section.section("secrets"));
     let limits = section.section("limits");
@@ -144,7 +150,32 @@ fn plugin(section: &Section<'_, '_>) -> PluginSection {
         cpu,
         wall,
         memory_bytes,
+        trial,
         settings,
+    }
+}
+
+/// `shadow` or `canary`, and not both.
+fn trial(section: &Section<'_, '_>) -> Option<PluginTrial> {
+    let shadow = section.flag("shadow");
+    let canary = section.parsed("canary", |text| {
+        let number = text.strip_suffix('%').map(str::trim_end).unwrap_or("");
+        match number.parse::<f64>() {
+            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
+            _ => Err(format!("{text:?} is no share; write \"5%\"")),
+        }
+    });
+    match (shadow, canary) {
+        (Some(shadow), Some(_)) if shadow.value => {
+            let hint = "a candidate is tried in one way: remove the other key";
+            let message = "a candidate that serves is in nobody's shadow";
+            section.wrong(shadow.span, "shadow", message, Some(hint));
+            None
+        }
+        (_, Some(share)) => Some(PluginTrial::Canary(share.value)),
+        (Some(shadow), None) if shadow.value => Some(PluginTrial::Shadow),
+        (Some(_), None) => Some(PluginTrial::Off),
+        (None, None) => None,
     }
 }
 

@@ -57,6 +57,11 @@ pub(super) fn level(event: &Event) -> Level {
         | Event::PluginRolledBack { .. }
         | Event::WebhookLost { .. }
         | Event::Trouble { .. } => Level::ERROR,
+        Event::PluginTrial { state, .. } if state == "rolled-back" || state == "refused" => {
+            Level::ERROR
+        }
+        Event::PluginCompared { result, .. } if result == "same" => Level::TRACE,
+        Event::PluginCompared { .. } => Level::DEBUG,
         _ => Level::INFO,
     }
 }
@@ -107,6 +112,8 @@ pub(super) fn line(event: &Event) -> Line<'_> {
         | Event::PluginBreaker { .. }
         | Event::PluginRolledBack { .. }
         | Event::PluginKeyChanged { .. }
+        | Event::PluginTrial { .. }
+        | Event::PluginCompared { .. }
         | Event::PluginLog { .. }
         | Event::PluginEvent { .. } => plugin(event),
         _ => delivering(event),
@@ -364,6 +371,37 @@ fn plugin(event: &Event) -> Line<'_> {
             what: "plugin rolled back",
             plugin: Some(plugin),
             detail: Some(format!("{} only faulted, {} serves", short(from), short(to)).into()),
+            ..Line::default()
+        },
+        Event::PluginTrial {
+            plugin,
+            digest,
+            state,
+            why,
+        } => Line {
+            what: match state.as_str() {
+                "shadow" => "plugin candidate runs in the shadow",
+                "canary" => "plugin candidate serves as a canary",
+                "rolled-back" => "plugin candidate rolled back",
+                "refused" => "plugin candidate refused",
+                "promoted" => "plugin candidate promoted",
+                "removed" => "plugin candidate removed",
+                _ => "plugin candidate loaded",
+            },
+            plugin: Some(plugin),
+            detail: Some(format!("{} {why}", short(digest)).trim().to_owned().into()),
+            ..Line::default()
+        },
+        Event::PluginCompared {
+            plugin,
+            hook,
+            result,
+            message,
+        } => Line {
+            what: "plugin candidate compared",
+            message_id: message.as_deref(),
+            plugin: Some(plugin),
+            detail: Some(format!("{hook} {result}").into()),
             ..Line::default()
         },
         Event::PluginRefused { plugin, error } => Line {

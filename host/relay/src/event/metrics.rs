@@ -74,6 +74,19 @@ struct PluginEvent {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PluginTrial {
+    plugin: String,
+    state: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PluginComparison {
+    plugin: String,
+    hook: String,
+    result: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct State {
     state: &'static str,
 }
@@ -136,6 +149,8 @@ pub struct Metrics {
     plugin_faults: Family<PluginHook, Counter>,
     plugin_breaker: Family<Plugin, Gauge>,
     plugin_events: Family<PluginEvent, Counter>,
+    plugin_trials: Family<PluginTrial, Counter>,
+    plugin_comparisons: Family<PluginComparison, Counter>,
     certificate_reloads: Family<Result_, Counter>,
     troubles: Counter,
     spool_full: Gauge,
@@ -182,6 +197,8 @@ impl Metrics {
             plugin_faults: Family::default(),
             plugin_breaker: Family::default(),
             plugin_events: Family::default(),
+            plugin_trials: Family::default(),
+            plugin_comparisons: Family::default(),
             certificate_reloads: Family::default(),
             troubles: Counter::default(),
             spool_full: Gauge::default(),
@@ -300,6 +317,16 @@ impl Metrics {
             "plugin_breaker_open",
             "1 while a plugin is not called because of its faults",
             self.plugin_breaker.clone(),
+        );
+        r.register(
+            "plugin_trials",
+            "What became of candidates of plugins",
+            self.plugin_trials.clone(),
+        );
+        r.register(
+            "plugin_comparisons",
+            "Calls that a shadow answered as well",
+            self.plugin_comparisons.clone(),
         );
         r.register(
             "plugin_events",
@@ -491,6 +518,26 @@ impl Metrics {
                     hook: hook.clone(),
                 };
                 self.plugin_faults.get_or_create(&label).inc();
+            }
+            Event::PluginTrial { plugin, state, .. } => {
+                let label = PluginTrial {
+                    plugin: plugin.clone(),
+                    state: state.clone(),
+                };
+                self.plugin_trials.get_or_create(&label).inc();
+            }
+            Event::PluginCompared {
+                plugin,
+                hook,
+                result,
+                ..
+            } => {
+                let label = PluginComparison {
+                    plugin: plugin.clone(),
+                    hook: hook.clone(),
+                    result: result.clone(),
+                };
+                self.plugin_comparisons.get_or_create(&label).inc();
             }
             Event::PluginBreaker { plugin, open, .. } => {
                 let gauge = self.plugin_breaker.get_or_create(&Plugin {

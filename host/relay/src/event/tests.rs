@@ -16,6 +16,7 @@ fn accepted() -> Event {
         bytes: 500,
         subject: None,
         held: None,
+        plugins: Vec::new(),
         took: Duration::from_micros(300),
     }
 }

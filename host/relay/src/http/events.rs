@@ -72,8 +72,8 @@ async fn copy(mut reader: Reader, to: &mpsc::Sender<Bytes>) {
 }
 
 /// A body that is what the channel gives.
-struct Chunks {
-    receiver: mpsc::Receiver<Bytes>,
+pub(super) struct Chunks {
+    pub receiver: mpsc::Receiver<Bytes>,
 }
 
 impl hyper::body::Body for Chunks {

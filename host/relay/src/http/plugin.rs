@@ -128,7 +128,9 @@ async fn answer(
         headers: request_headers(&asked.headers),
         body: asked.body,
     };
-    let mut sitting = Sitting::new(parts.plugins.generation());
+    // Where a candidate serves a share of the sessions, somebody who comes again meets the same version.
+    let generation = parts.plugins.generation().chosen(&client.to_string());
+    let mut sitting = Sitting::new(generation);
     // How a hook learns who asks: context.property("peer-ip").
     sitting.set_session(Arc::new(Session::new("", "http", client)));
     let outcome = sitting.on_request(&asked.name, &request).await;

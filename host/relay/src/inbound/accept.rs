@@ -173,7 +173,7 @@ async fn keep(
         .map_or(0, |message| message.body_bytes() as usize);
     let expansion = expansion(shared, &arrival, &messages, received);
     messages.extend(expansion);
-    let mut accepted = tell::accepted(&arrival, bytes, subject, held.clone());
+    let mut accepted = tell::accepted(&arrival, bytes, subject, held.clone(), &plugins);
     let rows = shared.bus.rows([&accepted], None);
     let done = shared.store.accept_and_tell(messages, Vec::new(), rows);
     if let Err(error) = done.await {

@@ -125,8 +125,10 @@ async fn route(queue: &Queue, group: Group<MessageId, Payload>) {
 
 /// A sitting for hooks about this message.
 fn sitting_for(message: &Message, generation: Arc<baton_hooks::Generation>) -> Sitting {
-    let mut sitting = Sitting::new(generation);
-    sitting.set_message_id(message.id.to_string().into());
+    // All attempts of a message meet the same version where a candidate serves a share.
+    let id = message.id.to_string();
+    let mut sitting = Sitting::new(generation.chosen(&id));
+    sitting.set_message_id(id.into());
     sitting.set_account(message.origin.account.as_deref().map(Arc::from));
     let tags = message
         .tags

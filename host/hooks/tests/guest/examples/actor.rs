@@ -219,6 +219,20 @@ fn one(verb: &str, rest: &str) -> Decided {
             message::find(&rest.split(' ').map(String::from).collect::<Vec<_>>()),
         ),
         "urls" => note("urls", message::urls()),
+        "wasi" => {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            let mut map = std::collections::HashMap::new();
+            for n in 0..20 {
+                map.insert(n, n);
+            }
+            context::set_tag("wasi", &format!("{:?} {:?}", now.unwrap(), map.keys().collect::<Vec<_>>()));
+        }
+        "time" => {
+            let seen = (clock::now_ms(), clock::monotonic_ms(), random::hex(8));
+            context::set_tag("time", &format!("{seen:?}"));
+        }
+        // What `rival` does otherwise.
+        "differ" | "outside" | "only-rival-faults" | "only-rival-loops" => {}
         "" | "next" => {}
         other => return Err(format!("no such command: {other}")),
     }

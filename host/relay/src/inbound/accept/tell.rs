@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use baton_hooks::CallRecord;
 use baton_message::EditSet;
 use baton_smtp::Mailbox;
-use baton_spool::{HistoryEntry, HistoryRow, MessageState, Operation};
+use baton_spool::{HistoryEntry, HistoryRow, MessageState, Operation, PluginVersion};
 use bytes::Bytes;
 
 use super::super::Shared;
@@ -114,6 +114,7 @@ pub(super) fn accepted(
     bytes: usize,
     subject: Option<String>,
     held: Option<String>,
+    plugins: &[PluginVersion],
 ) -> Event {
     Event::Accepted {
         message: arrival.id.to_string(),
@@ -125,6 +126,7 @@ pub(super) fn accepted(
         bytes,
         subject,
         held,
+        plugins: history::versions(plugins),
         took: arrival.began.elapsed(),
     }
 }

@@ -141,6 +141,7 @@ fn outcome(
     let reply = end.reported.to_string();
     let attempt = end.number;
     let translation = shown(end);
+    let plugins = || history::versions(&parcel.message.plugins);
     match end.word {
         "delivered" => Event::Delivered {
             message,
@@ -169,6 +170,7 @@ fn outcome(
             reply,
             attempt,
             notification,
+            plugins: plugins(),
         },
         _ => Event::Bounced {
             message,
@@ -180,6 +182,7 @@ fn outcome(
             translation,
             attempt,
             notification,
+            plugins: plugins(),
         },
     }
 }
