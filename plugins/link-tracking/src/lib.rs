@@ -36,6 +36,8 @@ const COPIES_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// Under this key `on_data` tells `on_copy` that recipients get copies of their own, and what to track.
 const TAG: &str = "link-tracking";
 
+baton_sdk::golden!("golden");
+
 struct LinkTracking {
     settings: Settings,
 }

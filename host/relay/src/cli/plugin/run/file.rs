@@ -31,15 +31,18 @@ impl File {
         &self.message
     }
 
-    /// The edited message with the file's own line ends. Lines that were written anew end in LF if all of the file's do.
+    /// The edited message with the file's own line ends. Lines that were written anew end in LF if all of the file's do, and the
+    /// last one does not if the file's does not.
     pub fn restore(&self, rendered: &Rendered) -> Vec<u8> {
         let base = self.message.bytes();
         let base = base.as_ptr() as usize..base.as_ptr() as usize + base.len();
         let has_cr = self.bytes.contains(&b'\r');
         let mut out = Vec::with_capacity(rendered.len());
+        let mut is_own = true;
         for segment in rendered.segments() {
             let at = segment.as_ptr() as usize;
-            if base.contains(&at) {
+            is_own = base.contains(&at);
+            if is_own {
                 let start = at - base.start;
                 let own = self.position(start)..self.position(start + segment.len());
                 out.extend_from_slice(&self.bytes[own]);
@@ -48,6 +51,11 @@ impl File {
             } else {
                 out.extend(segment.iter().filter(|&&byte| byte != b'\r'));
             }
+        }
+        // On the wire a last line has an end; in this file it had none.
+        if !is_own && !self.bytes.ends_with(b"\n") {
+            let line = out.strip_suffix(b"\n").unwrap_or(&out);
+            out.truncate(line.strip_suffix(b"\r").unwrap_or(line).len());
         }
         out
     }

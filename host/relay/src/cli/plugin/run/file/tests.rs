@@ -31,3 +31,16 @@ fn new_lines_end_as_those_of_the_file_do() {
         assert_eq!(file.restore(&set.render(&[])), wanted.as_bytes());
     }
 }
+
+#[test]
+fn a_last_line_without_an_end_stays_so() {
+    for (text, wanted) in [
+        ("A: b\n\none", "A: b\n\ntwo"),
+        ("A: b\r\n\r\none", "A: b\r\n\r\ntwo"),
+    ] {
+        let file = File::new(Bytes::from(text));
+        let mut set = EditSet::new(file.message().clone(), false);
+        set.set_text(0, "two").expect("text");
+        assert_eq!(file.restore(&set.render(&[])), wanted.as_bytes());
+    }
+}
