@@ -136,6 +136,11 @@ impl Charset {
         (!lost).then_some(bytes)
     }
 
+    /// True if one text can be written in several ways: in the multi-byte charsets of East Asia.
+    pub(crate) fn has_spellings(self) -> bool {
+        !(self.encoding.is_single_byte() || self.encoding == UTF_8 || self.is_utf16())
+    }
+
     fn is_utf16(self) -> bool {
         self.encoding == UTF_16LE || self.encoding == UTF_16BE
     }

@@ -208,6 +208,85 @@ fn raw_part(message: &Message, part: u32) -> Bytes {
         .slice(part.header_range().start..part.body_range().end)
 }
 
+/// Content in no charset in particular, such as mail has: good, mislabelled, and broken.
+fn content() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        2 => "[ -~]{0,30}".prop_map(String::into_bytes),
+        2 => Just(b"\r\n".to_vec()),
+        3 => proptest::collection::vec(0x80_u8..=0xff, 1..6),
+        1 => (0x81_u8..=0xfe, 0x40_u8..=0x7e).prop_map(|(lead, trail)| vec![lead, trail]),
+        1 => Just("\u{e9}\u{20ac}\u{4f60}\u{1f600}".as_bytes().to_vec()),
+        1 => Just("\u{f7e9}".as_bytes().to_vec()),
+        1 => Just(b"\x1b$B$\"\x1b(B".to_vec()),
+        1 => Just(b"\x1b(I1\x1b(B".to_vec()),
+        1 => Just(b"=3d=\r\n=C3 \r\n".to_vec()),
+    ];
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+const LABELS: [&str; 15] = [
+    "utf-8",
+    "us-ascii",
+    "iso-8859-1",
+    "iso-8859-7",
+    "windows-1252",
+    "windows-874",
+    "koi8-r",
+    "gb18030",
+    "gb2312",
+    "shift_jis",
+    "big5",
+    "euc-kr",
+    "euc-jp",
+    "iso-2022-jp",
+    "x-none",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_edit_of_one_line_gives_all_others_back_byte_for_byte(
+        label in proptest::sample::select(LABELS.to_vec()),
+        encoding in proptest::sample::select(vec![
+            TransferEncoding::SevenBit,
+            TransferEncoding::EightBit,
+            TransferEncoding::QuotedPrintable,
+            TransferEncoding::Base64,
+        ]),
+        before in content(),
+        after in content(),
+        is_last in any::<bool>(),
+    ) {
+        let around = |line: &str| [&before[..], b"\r\n", line.as_bytes(), b"\r\n", &after[..]].concat();
+        let mut raw = format!(
+            "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b0x\r\n\r\n--b0x\r\n\
+             Content-Type: text/html; charset={label}\r\nContent-Transfer-Encoding: {}\r\n\r\n",
+            encoding.name()
+        )
+        .into_bytes();
+        raw.extend_from_slice(&encoding.encode(&around("LINK")));
+        raw.extend_from_slice(if is_last { b"\r\n" } else { b"\r\n--b0x--\r\n" });
+        let message = Message::parse(raw.into());
+        let text = message.text(1).unwrap_or_default();
+        // Where no charset explains the bytes, whoever edits must leave them alone.
+        if !message.is_editable(1) || text.matches("LINK").count() != 1 || text.contains('\u{fffd}') {
+            return Ok(());
+        }
+
+        let mut set = EditSet::new(message.clone(), false);
+        set.set_text(1, &text.replace("LINK", "https://t.test/")).unwrap();
+        let out = Message::parse(set.render(&[]).into_bytes());
+        prop_assert_eq!(out.text(1), set.text(1));
+        let content = message.content(1).unwrap();
+        let at = content.windows(4).rposition(|four| four == b"LINK").unwrap();
+        let wanted = [&content[..at], b"https://t.test/", &content[at + 4..]].concat();
+        prop_assert_eq!(&out.content(1).unwrap()[..], &wanted[..]);
+        let header = |message: &Message| message.bytes().slice(..message.part(1).unwrap().header_range().end);
+        prop_assert_eq!(header(&out), header(&message));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -23,7 +23,7 @@ pub(super) fn charset<'a>(
     text: &'a str,
 ) -> Option<Cow<'a, [u8]>> {
     let whole = charset.encode(text, content);
-    if charset.encode(old, content).as_deref() == Some(content) {
+    if !charset.has_spellings() || charset.encode(old, content).as_deref() == Some(content) {
         return whole;
     }
     charset_by_lines(charset, content, old, text)

@@ -91,6 +91,12 @@ impl Changes {
                 });
             }
         }
+        if declared == encoding
+            && encoding == TransferEncoding::QuotedPrintable
+            && !content.ends_with(b"\n")
+        {
+            open_end(message.bytes(), part, &mut body);
+        }
         end_body(message.bytes(), part, &mut body);
         self.splices.push(Splice {
             range: part.body_range(),
@@ -163,6 +169,19 @@ fn holds_delimiter(message: &Message, part: &Part, body: &[u8]) -> bool {
             .split(|&byte| byte == b'\n')
             .filter_map(|line| line.strip_prefix(b"--"))
             .any(|line| boundaries.iter().any(|boundary| line.starts_with(boundary)))
+}
+
+/// A last line without an end, which the wire must give one, gets one that is not read as such, as it had before.
+fn open_end(base: &[u8], part: &Part, body: &mut Vec<u8>) {
+    let is_last = part.body_range().end == base.len();
+    if is_last && !body.is_empty() && !body.ends_with(b"\n") {
+        let mark: &[u8] = if body.ends_with(b"=") {
+            b"\r\n"
+        } else {
+            b"=\r\n"
+        };
+        body.extend_from_slice(mark);
+    }
 }
 
 /// The new body ends as its place asks: with a line end at the end of the message, and before a delimiter that does not

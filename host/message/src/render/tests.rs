@@ -144,3 +144,40 @@ fn text_that_holds_its_own_boundary_does_not_make_a_part() {
     assert_eq!(out.text(1), Ok("x\r\n--b\r\n\r\nevil\r\n--b--"));
     assert_eq!(out.text(2), Ok("two"));
 }
+
+#[test]
+fn a_last_line_that_has_no_end_gets_none() {
+    let text = "Content-Transfer-Encoding: quoted-printable\n\none=\n";
+    let mut set = set(text);
+    assert_eq!(set.text(0), Ok("one"));
+    set.set_text(0, "two").unwrap();
+    assert_eq!(rendered(&set), text.replace("one", "two"));
+    assert_eq!(
+        Message::parse(set.render(&[]).into_bytes()).text(0),
+        Ok("two")
+    );
+}
+
+#[test]
+fn bytes_beyond_ascii_stay_where_none_were_declared() {
+    let mut set = set("Subject: x\nContent-Type: text/html\n\ncaf\u{e9}\nlink\n");
+    set.set_text(0, "caf\u{e9}\nLINK\n").unwrap();
+    assert_eq!(
+        rendered(&set),
+        "Subject: x\nContent-Type: text/html\n\ncaf\u{e9}\nLINK\n"
+    );
+}
+
+#[test]
+fn line_ends_within_base64_stay_what_they_are() {
+    let part = |text: &str| {
+        let encoded = String::from_utf8(crate::encoding::base64_encode(text.as_bytes())).unwrap();
+        format!("Content-Transfer-Encoding: base64\n\n{encoded}\n")
+    };
+    let mut lf = set(&part("a\nlink\n"));
+    lf.set_text(0, "a\nLINK\n").unwrap();
+    assert_eq!(rendered(&lf), part("a\nLINK\n"));
+    let mut crlf = set(&part("a\r\nlink\r\n"));
+    crlf.set_text(0, "a\nLINK\n").unwrap();
+    assert_eq!(rendered(&crlf), part("a\r\nLINK\r\n"));
+}
