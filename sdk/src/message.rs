@@ -49,6 +49,11 @@ pub fn raw() -> impl Iterator<Item = Result<Vec<u8>, Error>> {
     pieces(size(), host::raw)
 }
 
+/// Bytes of the message as received, from `offset` on, `length` of them or as many as there are.
+pub fn raw_range(offset: u32, length: u32) -> Result<Vec<u8>, Error> {
+    host::raw(offset, length)
+}
+
 /// Which of the patterns occur in the decoded text of the text parts, as positions in `patterns`. The relay searches, without
 /// regard to ASCII case, and the message does not enter the plugin.
 pub fn find<S: AsRef<str>>(patterns: &[S]) -> Vec<usize> {

@@ -2,7 +2,7 @@
 //! over a key-value in memory.
 //!
 //! `cargo build --release` builds the component; then `cargo run --release -p baton-hooks --example policy --
-//! target/plugins/wasm32-wasip2/plugin/policy.wasm`. Numbers are microseconds of processor time a recipient: the lowest batch and
+//! target/plugins/wasm32-wasip2/plugin/policy.wasm`, with another section as JSON behind it where wanted. Numbers are microseconds of processor time a recipient: the lowest batch and
 //! the median of the batches.
 
 use std::collections::BTreeMap;
@@ -57,8 +57,9 @@ fn main() {
         name: "policy".into(),
         bytes,
     }];
+    let config = std::env::args().nth(2);
     let section = PluginSettings {
-        config: CONFIG.into(),
+        config: config.as_deref().unwrap_or(CONFIG).into(),
         ..PluginSettings::default()
     };
     settings.plugins.insert("policy".into(), section);

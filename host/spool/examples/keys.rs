@@ -58,12 +58,10 @@ fn main() {
     let _ = std::fs::remove_dir_all(&path);
 }
 
-/// As the relay names a bucket of `per = "account"`.
+/// As the relay names a bucket: a mark and twenty characters of a digest, in no order.
 fn key(number: u64) -> Bytes {
-    let account = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 24;
-    Bytes::from(format!(
-        "\0bucket\0account.messages.1000/hour.customer-{account:x}"
-    ))
+    let scattered = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    Bytes::from(format!("\0b{scattered:016x}{:04x}", number & 0xffff))
 }
 
 fn write_all(spool: &Spool, keys: u64) {
@@ -127,10 +125,12 @@ fn expire(spool: &Spool) {
     }
 }
 
+/// What the disk has given away; a file may be longer than that.
 fn mebibytes(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
     let files = std::fs::read_dir(path).expect("a folder");
     let bytes: u64 = files
-        .filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()))
+        .filter_map(|entry| Some(entry.ok()?.metadata().ok()?.blocks() * 512))
         .sum();
     bytes >> 20
 }

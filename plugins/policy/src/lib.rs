@@ -408,17 +408,23 @@ fn over(count: Count, rate: &rate::Rate, exceeded: &rate::Exceeded, whose: &str)
         .with("seconds", format!("{:.0}", exceeded.seconds))
 }
 
-/// The message's first bytes, up to the empty line or the end of what any header section needs.
+/// The message's header section, or as much of it as any needs. The body stays outside.
 fn header_section() -> Result<Vec<u8>> {
+    const STEP_BYTES: u32 = 4 * 1024;
     const HEADER_BYTES_MAX: usize = 256 * 1024;
     let mut header = Vec::new();
-    for piece in message::raw() {
+    while header.len() < HEADER_BYTES_MAX {
+        let piece = message::raw_range(header.len() as u32, STEP_BYTES)?;
+        if piece.is_empty() {
+            break;
+        }
         let from = header.len().saturating_sub(3);
-        header.extend(piece?);
-        let ended = header[from..]
+        header.extend(piece);
+        let end = header[from..]
             .windows(4)
-            .any(|window| window == b"\r\n\r\n");
-        if ended || header.len() >= HEADER_BYTES_MAX {
+            .position(|window| window == b"\r\n\r\n");
+        if let Some(end) = end {
+            header.truncate(from + end + 2);
             break;
         }
     }

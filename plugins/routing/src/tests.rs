@@ -353,21 +353,23 @@ fn tables_in_key_value_change_routes_while_mail_flows() {
         Some("config.test")
     );
 
-    for (key, value, words) in [
-        ("routes", "[{]", "key-value `routes`"),
+    for (key, value, to, words) in [
+        ("routes", "[{]", "x@d.test", "key-value `routes`"),
         (
             "routes",
             r#"[{"domain":"a.test"}]"#,
+            "x@d.test",
             "route 1: it says which mail",
         ),
         (
             "domain/c.test",
             r#"{"next-hop":"127.0.0.1"}"#,
+            "x@c.test",
             "stands in brackets",
         ),
     ] {
         kv::set_string(key, value, None).expect("kv");
-        let error = plugin.on_route(&testing::attempt("a@a.test", "x@c.test"));
+        let error = plugin.on_route(&testing::attempt("a@a.test", to));
         let error = error.expect_err("a mistake").to_string();
         assert!(error.contains(words), "{error} should contain {words}");
         kv::delete(key).expect("kv");

@@ -87,6 +87,26 @@ async fn a_reply_is_translated_and_a_fault_leaves_it_as_it_is() {
 }
 
 #[tokio::test]
+async fn plugins_after_the_one_that_translated_are_told_what_it_said() {
+    let site = Site::new(&[("a", "actor"), ("b", "actor")], |_| {});
+    let mut sitting = Sitting::new(site.plugins.generation());
+    let found = sitting
+        .on_reply(&attempt("next", 1), Stage::RcptTo, &refused())
+        .await;
+    assert!(found.is_some());
+    assert_eq!(sitting.take_records().len(), 2, "both were asked");
+    assert_eq!(tag(&sitting, "told").as_deref(), Some("mailbox-full"));
+    // The next reply is a matter of its own.
+    let plain = RemoteReply::from(&Reply::new(250, None, "fine"));
+    sitting.set_tags(vec![("told".into(), "nothing".into())]);
+    let found = sitting
+        .on_reply(&attempt("next", 1), Stage::RcptTo, &plain)
+        .await;
+    assert_eq!(found, None);
+    assert_eq!(tag(&sitting, "told").as_deref(), Some("nothing"));
+}
+
+#[tokio::test]
 async fn a_failure_without_a_reply_is_shown_with_code_0() {
     let site = Site::actor(|_| {});
     let mut sitting = Sitting::new(site.plugins.generation());

@@ -10,16 +10,21 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use baton_hooks::KvError;
 use baton_spool::{KvWrite, Operation};
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 use crate::limits;
 use crate::queue::throttle::Bucket;
 use crate::store::{Store, StoreError};
 
 /// Keys of token buckets begin with this, so that they and a plugin's own rows never meet.
-const BUCKET: &str = "\0bucket\0";
+const BUCKET: &str = "\0b";
+/// Bytes of a bucket's digest: as many as nobody finds two keys for, so that nobody drains a bucket of somebody else.
+const BUCKET_DIGEST_BYTES: usize = 15;
 
 /// All plugins' rows.
 pub struct Kv {
@@ -212,7 +217,7 @@ impl Kv {
         burst: f64,
         now_ms: u64,
     ) -> Result<bool, KvError> {
-        let key = format!("{BUCKET}{key}");
+        let key = bucket_key(key);
         let namespace = self.namespace(plugin);
         let mut namespace = lock(&namespace);
         let row = self.row(&mut namespace, plugin, &key, now_ms)?;
@@ -442,6 +447,15 @@ impl Namespace {
 
 fn expiry(ttl: Option<Duration>, now_ms: u64) -> Option<u64> {
     ttl.map(|ttl| now_ms.saturating_add(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// A bucket's row is asked for and never listed, and there may be millions: a digest is shorter than most names.
+fn bucket_key(key: &str) -> String {
+    let digest = Sha256::digest(key.as_bytes());
+    format!(
+        "{BUCKET}{}",
+        STANDARD.encode(&digest[..BUCKET_DIGEST_BYTES])
+    )
 }
 
 fn read_bucket(value: &[u8]) -> Option<Bucket> {

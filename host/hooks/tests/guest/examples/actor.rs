@@ -340,6 +340,9 @@ impl hooks::on_reply::Guest for Actor {
         stage: Stage,
         reply: Reply,
     ) -> Result<Option<Translation>, String> {
+        if let Some(reason) = context::property("translation-reason") {
+            context::set_tag("told", &reason);
+        }
         act(&attempt.recipient.local)?;
         if reply.code == 250 {
             return Ok(None);
