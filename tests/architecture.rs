@@ -21,6 +21,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("plugins/isp-responses", &["baton-sdk"]),
     ("plugins/routing", &["baton-sdk"]),
     ("plugins/policy", &["baton-sdk"]),
+    ("plugins/suppression", &["baton-sdk"]),
 ];
 
 /// A heavy package, what names it in code, and the files that may do so.

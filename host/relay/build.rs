@@ -7,7 +7,13 @@ use std::path::PathBuf;
 mod components;
 
 /// Names of packages, and so of plugins.
-const BUNDLED: [&str; 4] = ["link-tracking", "isp-responses", "routing", "policy"];
+const BUNDLED: [&str; 5] = [
+    "link-tracking",
+    "isp-responses",
+    "routing",
+    "policy",
+    "suppression",
+];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -103,7 +103,13 @@ async fn the_four_bundled_plugins_are_on() {
         .as_array()
         .or_else(|| list["plugins"].as_array())
         .unwrap();
-    for name in ["link-tracking", "isp-responses", "routing", "policy"] {
+    for name in [
+        "link-tracking",
+        "isp-responses",
+        "routing",
+        "policy",
+        "suppression",
+    ] {
         let plugin = plugins
             .iter()
             .find(|p| p["name"] == name)

@@ -110,6 +110,13 @@ pub trait Services: Send + Sync + 'static {
         None
     }
 
+    /// Why nothing is sent to an address now, for that account's mail: JSON with cause, reason, source and created; none if it
+    /// may be written to.
+    fn suppressed(&self, account: Option<&str>, address: &str) -> Option<String> {
+        let _ = (account, address);
+        None
+    }
+
     /// Something worth an event: of the plugin itself, or of the host about it.
     fn event(&self, event: PluginEvent<'_>);
     /// A line a plugin wrote in a call that was dropped halfway; those of other calls are in [`crate::CallRecord::logs`].

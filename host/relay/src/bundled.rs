@@ -13,7 +13,13 @@ mod tests {
         let names: Vec<&str> = COMPONENTS.iter().map(|(name, _)| *name).collect();
         assert_eq!(
             names,
-            ["link-tracking", "isp-responses", "routing", "policy"]
+            [
+                "link-tracking",
+                "isp-responses",
+                "routing",
+                "policy",
+                "suppression"
+            ]
         );
         for (name, bytes) in COMPONENTS {
             assert!(bytes.starts_with(&COMPONENT), "{name}");

@@ -11,6 +11,7 @@ mod record;
 mod replay;
 mod run;
 mod send;
+mod suppression;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -49,6 +50,9 @@ enum Command {
     /// Look at what waits, and act on it.
     #[command(subcommand)]
     Queue(queue::Queue),
+    /// Look at the list of addresses that nothing is sent to, and change it.
+    #[command(subcommand)]
+    Suppression(suppression::Suppression),
     /// Show what became of a message.
     Message(queue::Message),
     /// Make the hash of a password, or a token of the API with its hash.
@@ -103,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Record(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Queue(command) => command.run(),
+        Command::Suppression(command) => command.run(),
         Command::Message(command) => command.run(),
         Command::HashPassword(command) => command.run(),
     };

@@ -50,6 +50,12 @@ impl Timestamp {
         self.zoned().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
     }
 
+    /// Reads RFC 3339; none if it is none, or before 1970.
+    pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
+        let at: jiff::Timestamp = text.trim().parse().ok()?;
+        u64::try_from(at.as_millisecond()).ok().map(Timestamp)
+    }
+
     fn zoned(self) -> jiff::Zoned {
         let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
         jiff::Timestamp::from_millisecond(millis)
@@ -67,6 +73,12 @@ mod tests {
         let at = Timestamp::from_millis(1_763_806_200_123);
         assert_eq!(at.rfc5322(), "Sat, 22 Nov 2025 10:10:00 +0000");
         assert_eq!(at.rfc3339(), "2025-11-22T10:10:00.123Z");
+        for text in ["2025-11-22T10:10:00.123Z", "2025-11-22T12:10:00.123+02:00"] {
+            assert_eq!(Timestamp::parse_rfc3339(text), Some(at), "{text}");
+        }
+        for text in ["", "yesterday", "1960-01-01T00:00:00Z"] {
+            assert_eq!(Timestamp::parse_rfc3339(text), None, "{text}");
+        }
         assert_eq!(
             Timestamp::from_millis(0).rfc5322(),
             "Thu, 01 Jan 1970 00:00:00 +0000"

@@ -4,6 +4,7 @@
 //! Nothing here reads the clock, a socket or a file other than through [`Config::load`].
 
 mod account;
+mod alerts;
 mod delivery;
 mod http;
 mod listener;
@@ -52,10 +53,13 @@ pub struct Config {
     pub smarthosts: BTreeMap<String, Smarthost>,
     /// Absent means that mail leaves with the sender it came with.
     pub return_path: Option<ReturnPath>,
+    pub suppression: Suppression,
     pub limits: Limits,
     pub http: Http,
     /// Names are unique.
     pub webhooks: Vec<Webhook>,
+    /// Absent means that nobody is written to.
+    pub alerts: Option<Alerts>,
     pub plugins: Plugins,
 }
 
@@ -319,6 +323,13 @@ pub enum Per {
     Recipient,
 }
 
+/// `[suppression]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppression {
+    /// Plugins whose events change the list of addresses that nothing is sent to.
+    pub plugins: Vec<String>,
+}
+
 /// `[limits]`
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -394,6 +405,22 @@ impl fmt::Debug for WebhookSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebhookSecret").finish_non_exhaustive()
     }
+}
+
+/// `[alerts]`: what an operator is told of by mail.
+#[derive(Debug, Clone)]
+pub struct Alerts {
+    pub to: Vec<Mailbox>,
+    /// At most one mail in that time.
+    pub every: Duration,
+    /// Of an account's recipients in a day.
+    pub bounces_per_1000: u64,
+    /// Of an account's recipients in a day.
+    pub complaints_per_1000: u64,
+    /// Recipients of an account in a day before its rates say anything.
+    pub recipients_min: u64,
+    /// Events of plugins that are worth an alert.
+    pub events: Vec<String>,
 }
 
 /// `[plugins]`

@@ -310,6 +310,8 @@ pub enum Event {
         recipient: String,
         /// For whose mail; none for everybody's.
         account: Option<String>,
+        /// "bounce", "complaint", "unsubscribe", "manual" and the like.
+        cause: String,
         why: String,
     },
     DelayNotified {
@@ -362,6 +364,14 @@ pub enum Event {
         repeated: bool,
     },
 
+    /// Something an operator should know; it goes out by mail as well.
+    Alert {
+        alert: &'static str,
+        /// The account, site or plugin.
+        about: String,
+        count: u64,
+        why: String,
+    },
     /// A receiver did not take its events; they are sent again.
     WebhookFailed {
         webhook: String,

@@ -117,6 +117,8 @@ pub fn admin(parts: Arc<Parts>) -> Router {
             "/suppression",
             get(suppression::list).post(suppression::add),
         )
+        .route("/suppression/export", get(suppression::export))
+        .route("/suppression/import", post(suppression::import))
         .route("/suppression/{address}", delete(suppression::remove))
         .route("/plugins", get(plugins::list))
         .route("/plugins/{name}/kv", get(kv::list))

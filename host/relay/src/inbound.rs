@@ -32,6 +32,7 @@ use crate::limits;
 use crate::net::{Caps, Crowded};
 use crate::return_path::ReturnPath;
 use crate::store::Store;
+use crate::suppression::Suppressions;
 use crate::tls::ServerTls;
 
 /// What all listeners share.
@@ -46,6 +47,7 @@ pub struct Shared {
     pub chains: chain::Chains,
     /// Where bounces come back to, if anywhere.
     pub return_path: Option<ReturnPath>,
+    pub suppressions: Suppressions,
     /// Reports that are being taken.
     pub reports: report::UnderWay,
     /// Tells sessions apart in logs; the first part differs from one start of the relay to the next.

@@ -4,6 +4,7 @@
 //! each other. A message walks from `inbound` through the plugins into the `store`, and from there through the `queue`
 //! and `outbound` to its site; the rest serves these.
 
+pub mod alert;
 pub mod bundled;
 pub mod cli;
 pub mod clock;

@@ -40,6 +40,7 @@ use crate::limits;
 use crate::outbound::Outbound;
 use crate::return_path::ReturnPath;
 use crate::store::{Body, Fresh, Handover, Store};
+use crate::suppression::Suppressions;
 
 /// Delivers what is in the store. Cheap to clone.
 #[derive(Clone)]
@@ -55,6 +56,7 @@ pub struct Parts {
     pub outbound: Outbound,
     /// Where bounces are to come back to, if not to the sender.
     pub return_path: Option<ReturnPath>,
+    pub suppressions: Suppressions,
     pub bus: Bus,
     pub rests: Arc<Rests>,
 }

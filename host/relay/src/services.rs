@@ -28,6 +28,7 @@ use crate::inbound::{self, submit};
 use crate::limits;
 use crate::meta::Meta;
 use crate::queue::rests::Rests;
+use crate::suppression::{self, Suppressions};
 
 /// Hosts that each plugin may send requests to, by its name.
 pub type HttpGrants = HashMap<String, Vec<String>>;
@@ -41,6 +42,7 @@ pub struct RelayServices {
     /// Hosts that each plugin may send requests to.
     pub http_grants: ArcSwap<HttpGrants>,
     pub bus: Bus,
+    pub suppressions: Suppressions,
     pub began: Instant,
     /// Egresses that are left alone towards some site.
     pub rests: Arc<Rests>,
@@ -243,7 +245,17 @@ impl Services for RelayServices {
         }
     }
 
+    fn suppressed(&self, account: Option<&str>, address: &str) -> Option<String> {
+        let address = Mailbox::parse(address).ok()?;
+        let row = self.suppressions.look_up(account, &address)?;
+        Some(suppression::shown(&row))
+    }
+
     fn event(&self, told: PluginEvent<'_>) {
+        if let PluginEventKind::Emitted { kind, fields } = &told.kind {
+            self.suppressions
+                .told(told.plugin, kind, fields, told.message);
+        }
         let plugin = told.plugin.to_owned();
         let message = told.message.map(str::to_owned);
         let breaker = |plugin, open, why| Event::PluginBreaker { plugin, open, why };

@@ -26,8 +26,9 @@ use crate::services::http::HttpClient;
 use crate::services::kv::Kv;
 use crate::services::{HttpGrants, RelayServices};
 use crate::store::Store;
+use crate::suppression::Suppressions;
 use crate::tls::{self, ClientTls, ServerTls};
-use crate::{Relay, StartError, bundled, clock, event, http, limits, net, webhook};
+use crate::{Relay, StartError, alert, bundled, clock, event, http, limits, net, webhook};
 
 pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
     let admin = bind_http("http", config.http.admin).await?;
@@ -69,13 +70,23 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
         families: config.delivery.families,
     };
     let kv = Arc::new(Kv::new(store.clone()));
-    let services = Arc::new(services(&config, &kv, &resolver, &client_tls, &bus));
+    let trusted = config.suppression.plugins.iter().cloned().collect();
+    let suppressions = Suppressions::new(store.clone(), bus.clone(), trusted);
+    let services = Arc::new(services(
+        &suppressions,
+        &config,
+        &kv,
+        &resolver,
+        &client_tls,
+        &bus,
+    ));
     let plugins = Arc::new(load_plugins(&config, services.clone()).await?);
     let stop = CancellationToken::new();
     let inbound = Arc::new(inbound::Shared {
         auth: Accounts::new(&config.accounts, config.mode == Mode::Dev),
         chains: Chains::default(),
         return_path: return_path.clone(),
+        suppressions: suppressions.clone(),
         reports: inbound::report::UnderWay::default(),
         config: config.clone(),
         hostname,
@@ -106,12 +117,18 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
         plugins: plugins.clone(),
         outbound,
         return_path: return_path.clone(),
+        suppressions: suppressions.clone(),
         bus: bus.clone(),
         rests: services.rests.clone(),
     };
     let queue = Queue::start(parts, handover);
     let background = TaskTracker::new();
     let end = CancellationToken::new();
+    if let Some(alerts) = config.alerts.clone() {
+        let hostname = config.hostname.clone();
+        let watching = alert::run(alerts, hostname, bus.clone(), store.clone());
+        background.spawn(until(end.clone(), watching));
+    }
     webhooks(&config, &store, &bus, &services_http, &background, &end);
     background.spawn(until(
         end.clone(),
@@ -325,6 +342,7 @@ async fn open_store(
 }
 
 fn services(
+    suppressions: &Suppressions,
     config: &Config,
     kv: &Arc<Kv>,
     resolver: &Resolver,
@@ -343,6 +361,7 @@ fn services(
         },
         http_grants: ArcSwap::from_pointee(http_grants(config)),
         bus: bus.clone(),
+        suppressions: suppressions.clone(),
         began: Instant::now(),
         inbound: OnceLock::new(),
         rests: Arc::default(),

@@ -227,6 +227,8 @@ pub struct Suppression {
     pub account: Option<String>,
     /// The address; local parts that differ in case alone are taken for one.
     pub address: Mailbox,
+    /// What put it there, in a word: "bounce", "complaint", "unsubscribe", "manual".
+    pub cause: String,
     /// Why, for people.
     pub reason: String,
     /// Who said so: "operator", or a plugin's name.

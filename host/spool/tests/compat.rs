@@ -69,6 +69,7 @@ fn suppression() -> Suppression {
     Suppression {
         account: Some("acme".into()),
         address: mailbox("User@example.net"),
+        cause: "bounce".into(),
         reason: "no such user".into(),
         source: "isp-responses".into(),
         created_ms: NOW + 1,

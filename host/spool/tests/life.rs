@@ -247,6 +247,7 @@ fn a_settle_brings_bounce_suppression_and_inbox_along() {
     let suppression = Suppression {
         account: None,
         address: mailbox("R0@d1.test"),
+        cause: "bounce".into(),
         reason: "no such user".into(),
         source: "isp-responses".into(),
         created_ms: NOW,

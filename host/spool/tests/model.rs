@@ -214,6 +214,7 @@ impl Act {
             Act::Suppress { n, expires_ms } => Operation::SuppressionPut(Suppression {
                 account: None,
                 address: mailbox(&address(n)),
+                cause: "bounce".into(),
                 reason: String::new(),
                 source: String::new(),
                 created_ms: 0,

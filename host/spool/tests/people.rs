@@ -201,6 +201,7 @@ fn suppress(account: Option<&str>, address: &str, expires_ms: Option<u64>) -> Op
     Operation::SuppressionPut(Suppression {
         account: account.map(str::to_owned),
         address: mailbox(address),
+        cause: "bounce".into(),
         reason: account.unwrap_or("everybody").into(),
         source: "operator".into(),
         created_ms: NOW,

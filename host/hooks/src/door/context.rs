@@ -36,6 +36,13 @@ impl Guest {
             return Ok(None);
         };
         let session = desk.session.as_deref();
+        if let Some(address) = name.strip_prefix("suppressed:") {
+            // The list of the account under way and no other's.
+            let account = session.and_then(|s| s.account.as_deref());
+            let account = account.or(desk.account.as_deref());
+            let row = desk.house.services.suppressed(account, address);
+            return Ok(row.map(Arc::from));
+        }
         Ok(match name {
             "hostname" => Some(desk.house.hostname.clone()),
             "public-url" => desk

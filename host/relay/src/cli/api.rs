@@ -43,14 +43,25 @@ pub struct Api {
 impl Api {
     /// Sends a request and reads its JSON; null where there is none.
     pub fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, Failure> {
+        let body = body.map(|value| ("application/json", value.to_string()));
+        let text = self.text(method, path, body)?;
+        Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// Sends a request with a body of some type and reads the answer as it is.
+    pub fn text(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, String)>,
+    ) -> Result<String, Failure> {
         let (status, bytes) = super::runtime()?.block_on(async {
             tokio::time::timeout(TIMEOUT, self.send(method, path, body))
                 .await
                 .map_err(|_| Failure::Unreachable(format!("{} did not answer in time", self.url)))?
         })?;
-        let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         if status.is_success() {
-            return Ok(value);
+            return Ok(String::from_utf8_lossy(&bytes).into_owned());
         }
         Err(refused(status, &bytes))
     }
@@ -102,7 +113,7 @@ impl Api {
         &self,
         method: Method,
         path: &str,
-        body: Option<Value>,
+        body: Option<(&str, String)>,
     ) -> Result<(StatusCode, Bytes), Failure> {
         let response = self.open(method, path, body).await?;
         let status = response.status();
@@ -116,7 +127,7 @@ impl Api {
         &self,
         method: Method,
         path: &str,
-        body: Option<Value>,
+        body: Option<(&str, String)>,
     ) -> Result<Response<Incoming>, Failure> {
         let unreachable =
             |error: &dyn std::fmt::Display| Failure::Unreachable(format!("{}: {error}", self.url));
@@ -145,12 +156,14 @@ impl Api {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("/api/v1{path}"))
-            .header(header::HOST, authority.as_str())
-            .header(header::CONTENT_TYPE, "application/json");
+            .header(header::HOST, authority.as_str());
+        if let Some((kind, _)) = &body {
+            request = request.header(header::CONTENT_TYPE, *kind);
+        }
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        let body = body.map_or_else(Body::empty, |value| Body::from(value.to_string()));
+        let body = body.map_or_else(Body::empty, |(_, text)| Body::from(text));
         let request = request.body(body).map_err(Failure::usage)?;
         let response = sender
             .send_request(request)

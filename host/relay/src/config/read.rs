@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::raw::{Located, Problem, Reader, Section};
 use super::{
     Account, Certificate, Config, DefaultRoute, Dns, Limits, Log, LogFormat, Mode, Network,
-    PluginSection, Relay, account, delivery, http, listener, network, plugins, return_path,
-    webhook,
+    PluginSection, Relay, Suppression, account, alerts, delivery, http, listener, network, plugins,
+    return_path, webhook,
 };
 
 /// A server in production keeps its state here.
@@ -94,9 +94,11 @@ fn sections(root: &Section<'_, '_>) -> Config {
         &smarthosts,
     );
     let return_path = return_path::return_path(&root.section("return-path"));
+    let suppression = suppression(&root.section("suppression"));
     let limits = limits(&root.section("limits"));
     let http = http::http(&root.section("http"));
     let webhooks = webhook::webhooks(root.sections("webhook"));
+    let alerts = alerts::alerts(&root.section("alerts"));
     let plugins = plugins::plugins(&root.section("plugins"));
     Config {
         mode: Mode::Serve,
@@ -111,9 +113,11 @@ fn sections(root: &Section<'_, '_>) -> Config {
         default_route: default_route.unwrap_or(DefaultRoute::Mx),
         smarthosts,
         return_path,
+        suppression,
         limits,
         http,
         webhooks,
+        alerts,
         plugins,
     }
 }
@@ -252,6 +256,20 @@ fn dns(section: &Section<'_, '_>) -> Dns {
     Dns {
         servers: values(servers),
         timeout: timeout.map_or(Duration::from_secs(10), |found| found.value),
+    }
+}
+
+fn suppression(section: &Section<'_, '_>) -> Suppression {
+    let plugins = section.list("plugins", |text| match plugins::is_plugin_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("{text:?} is no name of a plugin")),
+    });
+    section.finish();
+    Suppression {
+        plugins: match plugins {
+            Some(found) => values(Some(found)),
+            None => ["suppression", "link-tracking"].map(str::to_owned).to_vec(),
+        },
     }
 }
 

@@ -46,6 +46,7 @@ pub(super) fn level(event: &Event) -> Level {
         | Event::AuthFailed { .. }
         | Event::PluginFault { .. }
         | Event::SiteThrottled { .. }
+        | Event::Alert { .. }
         | Event::WebhookFailed { .. }
         | Event::HttpRefused { .. } => Level::WARN,
         Event::CertificateFailed { .. }
@@ -92,6 +93,7 @@ pub(super) fn line(event: &Event) -> Line<'_> {
         | Event::SpoolRoom { .. }
         | Event::RecordSetAside { .. }
         | Event::Trouble { .. }
+        | Event::Alert { .. }
         | Event::WebhookFailed { .. }
         | Event::WebhookLost { .. }
         | Event::HttpRefused { .. } => process(event),
@@ -129,6 +131,9 @@ fn process(event: &Event) -> Line<'_> {
         Event::ListenerBound { listener, address } => {
             ("listening", Some(format!("{listener} on {address}").into()))
         }
+        Event::Alert {
+            alert, about, why, ..
+        } => ("alert", Some(format!("{alert}: {about}: {why}").into())),
         Event::WebhookFailed {
             webhook,
             error,
@@ -599,11 +604,12 @@ fn delivering(event: &Event) -> Line<'_> {
         Event::SuppressionAdded {
             recipient,
             account,
+            cause,
             why,
         } => {
             line.account = account.as_deref();
             line.recipient = Some(recipient.into());
-            line.detail = Some(why.into());
+            line.detail = Some(format!("{cause}: {why}").into());
         }
         Event::DelayNotified {
             message,

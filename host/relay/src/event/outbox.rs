@@ -90,6 +90,7 @@ pub fn kind(event: &Event) -> Option<&'static str> {
         Event::SiteResumed { .. } => "site-resumed",
         Event::SpoolFull { .. } => "spool-full",
         Event::SpoolRoom { .. } => "spool-room",
+        Event::Alert { .. } => "alert",
         _ => return None,
     })
 }

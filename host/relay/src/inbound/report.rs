@@ -117,6 +117,7 @@ pub(super) async fn take(
             act::on(&arrived, &news, &mut effects).await?;
         }
     }
+    shared.suppressions.flush().await;
     commit(&arrived, effects).await?;
     Ok(Taken {
         id: arrival.id,

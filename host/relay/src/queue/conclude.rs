@@ -100,7 +100,7 @@ pub(super) async fn run(
         settle
             .outcomes
             .push((one.entry.id.recipient, end.outcome.clone()));
-        let row = to_suppress(queue, &parcel.message, &one.entry, end, now).await;
+        let row = to_suppress(queue, &parcel.message, &one.entry, end, now);
         settle.suppress.extend(row);
     }
     settle
@@ -121,6 +121,7 @@ pub(super) async fn run(
     let suppressed = settle.suppress.iter().map(suppression::added);
     let mut told: Vec<Event> = suppressed.collect();
     told.extend(tell::outcomes(key, &parcel, &concluded, &tried, &ids, now));
+    queue.shared.parts.suppressions.flush().await;
     if !make_durable(queue, &parcel, settle, &told).await {
         return;
     }
@@ -313,7 +314,7 @@ fn last_reply(reported: &Reported, host: Option<&str>, now: Timestamp) -> LastRe
 }
 
 /// What the reply tells about later mail to the same address, unless a plugin has seen to it in its hook.
-async fn to_suppress(
+fn to_suppress(
     queue: &Queue,
     message: &Message,
     entry: &Entry,
@@ -333,8 +334,9 @@ async fn to_suppress(
         &end.reported.to_string(),
         now,
     )?;
-    let listed = suppression::is_listed(&queue.shared.parts.store, &row, now).await;
-    (!listed).then_some(row)
+    let list = &queue.shared.parts.suppressions;
+    let listed = list.look_up(row.account.as_deref(), &row.address);
+    listed.is_none().then_some(row)
 }
 
 /// The message as the inbox keeps it. It has the message's own name where it arrives there whole and for the first time.

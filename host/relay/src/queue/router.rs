@@ -188,9 +188,8 @@ fn stopped(
         return None;
     }
     let account = message.origin.account.as_deref();
-    let row = snapshot?
-        .suppressed(account, address, clock::now().as_millis())
-        .ok()??;
+    let list = &queue.shared.parts.suppressions;
+    let row = list.look_up_in(snapshot?, account, address)?;
     queue.shared.parts.bus.emit(Event::Suppressed {
         message: message.id.to_string(),
         recipient: address.to_string(),

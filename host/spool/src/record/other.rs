@@ -112,24 +112,48 @@ struct SuppressionV1<'a> {
     expires_ms: Option<u64>,
 }
 
+/// With the cause, which the first version did not tell from the reason.
+#[derive(Serialize, Deserialize)]
+struct SuppressionV2<'a> {
+    cause: &'a str,
+    #[serde(borrow)]
+    row: SuppressionV1<'a>,
+}
+
 pub(crate) fn encode_suppression(row: &Suppression, into: &mut Vec<u8>) {
-    let record = SuppressionV1 {
-        account: row.account.as_deref(),
-        address: MailboxV1::of(&row.address),
-        reason: &row.reason,
-        source: &row.source,
-        created_ms: row.created_ms,
-        expires_ms: row.expires_ms,
+    let record = SuppressionV2 {
+        cause: &row.cause,
+        row: SuppressionV1 {
+            account: row.account.as_deref(),
+            address: MailboxV1::of(&row.address),
+            reason: &row.reason,
+            source: &row.source,
+            created_ms: row.created_ms,
+            expires_ms: row.expires_ms,
+        },
     };
-    write(into, 1, &record);
+    write(into, 2, &record);
 }
 
 pub(crate) fn decode_suppression(bytes: &[u8]) -> Read<Suppression> {
-    let record: SuppressionV1<'_> = match version(bytes)? {
-        (1, rest) => read(rest)?,
+    let (cause, record): (_, SuppressionV1<'_>) = match version(bytes)? {
+        (1, rest) => {
+            let record: SuppressionV1<'_> = read(rest)?;
+            // Rows were made by people and, for bounces, by plugins.
+            let cause = match record.source {
+                "operator" => "manual",
+                _ => "bounce",
+            };
+            (cause, record)
+        }
+        (2, rest) => {
+            let record: SuppressionV2<'_> = read(rest)?;
+            (record.cause, record.row)
+        }
         (other, _) => return unknown(other),
     };
     Ok(Suppression {
+        cause: cause.to_owned(),
         account: record.account.map(str::to_owned),
         address: record.address.read()?,
         reason: record.reason.to_owned(),

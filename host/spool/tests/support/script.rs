@@ -21,6 +21,7 @@ fn suppression(n: u64, expires_ms: Option<u64>) -> Suppression {
     Suppression {
         account: (n % 2 == 1).then(|| "acme".into()),
         address: mailbox(&format!("user{n}@example.net")),
+        cause: "bounce".into(),
         reason: "no such user".into(),
         source: "operator".into(),
         created_ms: NOW,

@@ -91,7 +91,7 @@ pub(super) async fn on(
             if wanted && let Some(known) = news.known {
                 event.notification = notify(arrived, news, known, &attempt, effects);
             }
-            suppress(arrived, news, &attempt, effects).await;
+            suppress(arrived, news, &attempt, effects);
         }
         (ReportKind::Complaint, attempt) => {
             if sitting.generation().exports(Hook::Feedback) {
@@ -234,12 +234,7 @@ fn returned(arrived: &Arrived<'_>) -> Bytes {
 }
 
 /// What the translation advises, unless a plugin has seen to it.
-async fn suppress(
-    arrived: &Arrived<'_>,
-    news: &News<'_>,
-    attempt: &Attempt,
-    effects: &mut Effects,
-) {
+fn suppress(arrived: &Arrived<'_>, news: &News<'_>, attempt: &Attempt, effects: &mut Effects) {
     let Some(translation) = &news.report().translation else {
         return;
     };
@@ -254,7 +249,8 @@ async fn suppress(
         arrived.now,
     );
     let Some(row) = row else { return };
-    if suppression::is_listed(&arrived.shared.store, &row, arrived.now).await {
+    let list = &arrived.shared.suppressions;
+    if list.look_up(row.account.as_deref(), &row.address).is_some() {
         return;
     }
     effects.events.push(suppression::added(&row));
