@@ -25,3 +25,61 @@ fn every_reason_has_its_words_in_other_services_and_its_line_in_the_readme() {
     }
     assert_eq!(mappings.len(), REASONS.len());
 }
+
+#[test]
+fn the_words_of_other_services_are_those_that_they_publish() {
+    // Bounce types of Postmark's API, and bounce types of Amazon SES's notifications.
+    const POSTMARK: [&str; 23] = [
+        "HardBounce",
+        "Transient",
+        "Unsubscribe",
+        "Subscribe",
+        "AutoResponder",
+        "AddressChange",
+        "DnsError",
+        "SpamNotification",
+        "OpenRelayTest",
+        "Unknown",
+        "SoftBounce",
+        "VirusNotification",
+        "ChallengeVerification",
+        "BadEmailAddress",
+        "SpamComplaint",
+        "ManuallyDeactivated",
+        "Unconfirmed",
+        "Blocked",
+        "SMTPApiError",
+        "InboundError",
+        "DMARCPolicy",
+        "TemplateRenderingFailed",
+        "Delivery",
+    ];
+    const SES: [&str; 12] = [
+        "Undetermined/Undetermined",
+        "Permanent/General",
+        "Permanent/NoEmail",
+        "Permanent/Suppressed",
+        "Transient/General",
+        "Transient/MailboxFull",
+        "Transient/MessageTooLarge",
+        "Transient/ContentRejected",
+        "Transient/AttachmentRejected",
+        "Complaint",
+        "DeliveryDelay",
+        "Delivery",
+    ];
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/mappings.toml");
+    let mappings: toml::Table = std::fs::read_to_string(path)
+        .expect("mappings")
+        .parse()
+        .expect("TOML");
+    for (reason, words) in &mappings {
+        for (service, published) in [("postmark", &POSTMARK[..]), ("ses", &SES[..])] {
+            let word = words.get(service).and_then(|w| w.as_str()).expect("a word");
+            assert!(
+                word == "-" || published.contains(&word),
+                "{word} of {service} for {reason}"
+            );
+        }
+    }
+}
