@@ -106,6 +106,7 @@ impl<'a> Translator<'a> {
             (_, Some(status)) => status[0] == 4,
             (_, None) => reply.code == Some(0),
         };
+        let unstated = code == 0 && statuses.is_empty();
         // A status without a code decides as a code of its class would.
         let code = if code == 0 {
             statuses.first().map_or(0, |s| s[0] * 100 + 50)
@@ -154,11 +155,18 @@ impl<'a> Translator<'a> {
             let more = extra.search(&normal, &facts, own.or_else(same));
             if let Some(best) = self.best(extra, &more, &statuses) {
                 let provider = more.provider.map(|p| extra.provider_name(p).to_string());
-                return self.word(extra, &more, best, provider, transient, reply);
+                return self.word(extra, &more, best, provider, (transient, unstated), reply);
             }
         }
         match self.best(&self.builtin, &found, &statuses) {
-            Some(best) => self.word(&self.builtin, &found, best, provider, transient, reply),
+            Some(best) => self.word(
+                &self.builtin,
+                &found,
+                best,
+                provider,
+                (transient, unstated),
+                reply,
+            ),
             None => unknown(transient, provider),
         }
     }
@@ -209,7 +217,7 @@ impl<'a> Translator<'a> {
         found: &Found,
         (best, score, second): (Candidate, i16, i16),
         provider: Option<String>,
-        transient: bool,
+        (transient, unstated): (bool, bool),
         reply: &Reply<'_>,
     ) -> Translation {
         let meaning = best.reason.meaning();
@@ -222,6 +230,8 @@ impl<'a> Translator<'a> {
             4 => Disposition::Undetermined,
             _ => meaning.permanent,
         };
+        // Without a reply only the words tell: "no such domain" is final, "connection refused" is not.
+        let transient = transient && !(unstated && disposition == Disposition::Hard);
         if transient && disposition == Disposition::Hard {
             disposition = Disposition::Soft;
         }
