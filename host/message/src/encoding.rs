@@ -178,7 +178,20 @@ fn quoted_printable(bytes: &[u8], hide_dashes: bool) -> Vec<u8> {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 8);
     let mut column = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
+    let mut position = 0;
+    while let Some(&byte) = bytes.get(position) {
+        if !(hide_dashes && column == 0) {
+            let room = (ENCODED_LINE_BYTES_MAX - 1).saturating_sub(column);
+            let run = plain_run(&bytes[position..], room);
+            out.extend_from_slice(&bytes[position..position + run]);
+            column += run;
+            position += run;
+            if run > 0 {
+                continue;
+            }
+        }
+        let at = position;
+        position += 1;
         let next = bytes.get(at + 1);
         match byte {
             b'\r' if next == Some(&b'\n') => continue,
@@ -216,6 +229,14 @@ fn quoted_printable(bytes: &[u8], hide_dashes: bool) -> Vec<u8> {
         column += if plain { 1 } else { 3 };
     }
     out
+}
+
+/// How many bytes at the beginning stand for themselves wherever they are in a line, at most `max`: the last of a row may be
+/// the last of its line, and is not among them.
+fn plain_run(bytes: &[u8], max: usize) -> usize {
+    let is_plain = |byte: &u8| matches!(byte, b' ' | b'\t' | 33..=126) && *byte != b'=';
+    let row = bytes.iter().take(max + 1).take_while(|byte| is_plain(byte));
+    row.count().saturating_sub(1)
 }
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
