@@ -24,6 +24,7 @@ pub(crate) enum Contract {
 }
 
 /// The hooks of one instance.
+#[cfg_attr(test, allow(clippy::large_enum_variant))] // The small version is the tests' own.
 pub(crate) enum Bound {
     V0_1(v0_1::Bound),
     #[cfg(test)]

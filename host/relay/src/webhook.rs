@@ -109,7 +109,7 @@ impl Receiver {
                 Some(account) => head.account.as_deref() == Some(account),
                 None => true,
             };
-            let is_wanted = self.config.events.iter().any(|kind| *kind == head.kind);
+            let is_wanted = self.config.events.contains(&head.kind);
             (is_theirs && is_wanted).then_some((head.id.to_owned(), head.at, row))
         });
         let (first_id, first_at, first) = wanted.next()?;

@@ -23,10 +23,8 @@ impl Batch<'_, '_> {
         if rows.is_empty() || self.tables.event_readers.is_empty()? {
             return Ok(Done::Changed(0));
         }
-        let mut number = self.next_event()?;
-        for row in rows {
+        for (number, row) in (self.next_event()?..).zip(rows) {
             self.tables.events.insert(number, &**row)?;
-            number += 1;
         }
         Ok(Done::Changed(rows.len() as u64))
     }

@@ -31,6 +31,7 @@ pub struct Rate {
 }
 
 /// Whose mail shares a bucket.
+#[allow(clippy::enum_variant_names)] // One of the kinds is called so in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Key {

@@ -141,10 +141,11 @@ fn numbered<T>(
     Ok(())
 }
 
-/// Keys are written `method=result` (RFC 8601).
-fn authentication(
-    written: BTreeMap<String, Action>,
-) -> Result<Vec<((String, String), Action)>, String> {
+/// A method and its result (RFC 8601), and what is done about it.
+type OnResult = ((String, String), Action);
+
+/// Keys are written `method=result`.
+fn authentication(written: BTreeMap<String, Action>) -> Result<Vec<OnResult>, String> {
     const METHODS: [&str; 4] = ["spf", "dkim", "dmarc", "arc"];
     const RESULTS: [&str; 8] = [
         "none",

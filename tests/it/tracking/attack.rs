@@ -115,6 +115,7 @@ struct Used {
     mebibytes: i64,
 }
 
+#[allow(clippy::zombie_processes)] // It is waited for by other means.
 fn measured(file: &Path, out: &Path) -> Used {
     let child = std::process::Command::new(baton_tests::relay::binary())
         .args([

@@ -147,6 +147,7 @@ pub(crate) struct SaidLine {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "hook", rename_all = "kebab-case")]
+#[allow(clippy::enum_variant_names)] // These are the names of hooks.
 pub(crate) enum AskedLine {
     OnConnect,
     OnAuth {

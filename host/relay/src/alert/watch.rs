@@ -262,6 +262,7 @@ mod tests {
             bytes: 1,
             subject: None,
             held: None,
+            plugins: Vec::new(),
             took: Duration::ZERO,
         }
     }

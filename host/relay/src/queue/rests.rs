@@ -11,8 +11,10 @@ use crate::limits;
 /// By site: egresses and the end of their rest.
 #[derive(Debug, Default)]
 pub struct Rests {
-    sites: Mutex<HashMap<String, Vec<(Arc<str>, Instant)>>>,
+    sites: Mutex<Sites>,
 }
+
+type Sites = HashMap<String, Vec<(Arc<str>, Instant)>>;
 
 impl Rests {
     /// Nothing is sent to that site from its egress for so long. A site without an egress is of no interest here.
@@ -53,7 +55,7 @@ impl Rests {
             .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<(Arc<str>, Instant)>>> {
+    fn lock(&self) -> MutexGuard<'_, Sites> {
         self.sites.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -90,10 +90,7 @@ fn until(now_ms: f64, ttl: Option<Duration>) -> Option<f64> {
     ttl.map(|ttl| now_ms + ttl.as_secs_f64() * 1000.0)
 }
 
-fn withheld<'a, T: 'a, E: Send + 'a>(error: E) -> BoxFuture<'a, Result<T, E>>
-where
-    T: Send,
-{
+fn withheld<'a, T: Send + 'a, E: Send + 'a>(error: E) -> BoxFuture<'a, Result<T, E>> {
     Box::pin(std::future::ready(Err(error)))
 }
 
