@@ -146,8 +146,9 @@ fn describe(report: &Value) -> String {
                 .collect();
             lines.push(format!(
                 "{name:<12} compared {:<7} differ {:<7} {}",
-                hook["compared"],
-                hook["differ"],
+                // A value of JSON does not fill a column by itself.
+                hook["compared"].to_string(),
+                hook["differ"].to_string(),
                 kinds.join(", ")
             ));
         } else {
