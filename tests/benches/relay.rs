@@ -110,7 +110,7 @@ impl Subject for Baton {
             .flatten()
             .flatten()
         {
-            if entry.file_name() != "cache" {
+            if entry.file_name() != "plugin-cache" {
                 let _ = std::fs::remove_dir_all(entry.path());
                 let _ = std::fs::remove_file(entry.path());
             }

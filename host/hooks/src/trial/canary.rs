@@ -181,8 +181,9 @@ fn too_many_faults(service: (u64, u64), candidate: (u64, u64)) -> Option<String>
         return None;
     }
     let too_many = if service.0 < limits::CANARY_CALLS_MIN {
-        // Nothing to compare with, such as at a share of all: one call in ten is too many by itself.
-        faults * 10 >= calls
+        // Little to compare with, such as at a share of all: one call in ten is too many by itself, unless the version in
+        // service does not do much better.
+        faults * 10 >= calls && share(candidate) > 2.0 * share(service)
     } else {
         at_least(service, candidate) < 0.001
     };
