@@ -11,12 +11,12 @@ use baton_tests::{Client, Relay, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::world::World;
+use crate::world::{NOBODY_THERE, World};
 
 /// A relay with the guest as `reaches` and, as a stranger to it, as `other`.
 async fn relay(world: &World, grants: &str) -> Relay {
     let more = format!(
-        "\n[plugins]\ndir = \"{{plugins}}\"\n[plugins.reaches.grants]\n{grants}\n[plugins.other]\norder = 200\n"
+        "\n[plugins]\ndir = \"{{plugins}}\"\n[plugins.reaches.grants]\n{grants}\n[plugins.other]\norder = 200\n{NOBODY_THERE}"
     );
     let put = |dir: &Path| {
         for name in ["reaches", "other"] {

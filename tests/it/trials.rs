@@ -8,7 +8,7 @@ use baton_tests::relay::run;
 use baton_tests::{Client, Relay, eventually};
 use serde_json::Value;
 
-use crate::world::World;
+use crate::world::{NOBODY_THERE, World};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -16,7 +16,8 @@ fn text(bytes: &[u8]) -> String {
 
 /// A relay with this guest as `mine`, and one as its candidate.
 async fn relay(world: &World, guests: (&'static str, &'static str), section: &str) -> Relay {
-    let more = format!("\n[plugins]\ndir = \"{{plugins}}\"\n[plugins.mine]\n{section}\n");
+    let more =
+        format!("\n[plugins]\ndir = \"{{plugins}}\"\n[plugins.mine]\n{section}\n{NOBODY_THERE}");
     let put = |dir: &Path| {
         let folder = dir.join("plugins");
         std::fs::write(folder.join("mine.wasm"), guest(guests.0)).unwrap();

@@ -27,6 +27,9 @@ servers = ["{dns}"]
 timeout = "2s"
 "#;
 
+/// For tests that send to a domain that does not exist: the address is dead then, and the next message for it would be refused.
+pub const NOBODY_THERE: &str = "[plugins.suppression]\nenabled = false\n";
+
 pub struct World {
     pub dns: Dns,
     /// Where exchangers listen.
