@@ -11,9 +11,16 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("host/message", &["baton-smtp"]),
     ("host/spool", &["baton-smtp"]),
     ("host/hooks", &["baton-smtp", "baton-message"]),
+    ("host/author", &[]),
     (
         "host/relay",
-        &["baton-smtp", "baton-message", "baton-spool", "baton-hooks"],
+        &[
+            "baton-smtp",
+            "baton-message",
+            "baton-spool",
+            "baton-hooks",
+            "baton-author",
+        ],
     ),
     ("sdk", &["baton-sdk-macros"]),
     ("sdk/macros", &[]),

@@ -3,8 +3,10 @@
 mod desk;
 mod golden;
 mod kv;
+mod project;
 mod run;
 mod tried;
+pub(super) mod watch;
 
 pub(super) use tried::sides;
 
@@ -18,6 +20,14 @@ use crate::bundled;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Plugin {
+    /// Write a project that builds at once.
+    New(project::New),
+    /// Make the component of a project, with the usual tools of its language.
+    Build(project::Build),
+    /// Do what the relay does when it loads a plugin: the contract, and the plugin's own tests.
+    Check(project::Check),
+    /// Print the reference of the contract, in Markdown.
+    Reference,
     /// List the plugins of a running relay.
     List {
         /// Print JSON.
@@ -52,6 +62,14 @@ pub enum Plugin {
 impl Plugin {
     pub fn run(self) -> Result<(), Failure> {
         match self {
+            Plugin::New(command) => command.run(),
+            Plugin::Build(command) => command.run(),
+            Plugin::Check(command) => command.run(),
+            Plugin::Reference => {
+                let page = baton_author::reference().map_err(Failure::failed)?;
+                print(page.trim_end());
+                Ok(())
+            }
             Plugin::List { json, api } => list(&api, json),
             Plugin::Inspect { plugin, json } => inspect(&plugin, json),
             Plugin::Test(command) => command.run(),

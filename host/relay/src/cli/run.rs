@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::plugin::watch::Watch;
 use super::{Failure, print};
 use crate::Relay;
 use crate::config::{Config, Mode, Token};
@@ -25,6 +26,9 @@ pub struct Dev {
     /// Watched folder of plugins; "plugins" below the state folder where absent.
     #[arg(long, value_name = "DIR")]
     plugins: Option<PathBuf>,
+    /// Build the projects that stand in the folder of plugins, again whenever a source is saved, and show what came of it.
+    #[arg(long)]
+    watch: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -42,6 +46,11 @@ impl Dev {
         let plugins = self.plugins.unwrap_or_else(|| self.state.join("plugins"));
         std::fs::create_dir_all(&plugins)
             .map_err(|e| Failure::failed(format_args!("{}: {e}", plugins.display())))?;
+        let _watch = if self.watch {
+            Some(Watch::start(plugins.clone())?)
+        } else {
+            None
+        };
         let mut config = Config::dev(self.state, self.smtp, self.http, Some(plugins));
         // On an address that others reach, a token made for this run keeps them out.
         let token = (!config.http.open).then(|| format!("{:032x}", rand::random::<u128>()));

@@ -3,6 +3,9 @@
 
 use baton_sdk::prelude::*;
 
+// The relay runs these before this version serves, and refuses it where one fails.
+baton_sdk::golden!("golden");
+
 /// `[plugins.my-plugin]` of the relay's configuration.
 #[derive(Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]

@@ -4,10 +4,11 @@ mod file;
 mod words;
 
 use std::io::BufRead;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use baton_hooks::golden::Case;
 use baton_hooks::{
     Attempt, Bundled, Hook, PluginSettings, PluginState, Plugins, Session, Settings, Sitting, Stage,
 };
@@ -25,9 +26,14 @@ use file::File;
 pub struct Run {
     /// Name of a bundled plugin, or a file.
     plugin: String,
-    /// on-data, on-copy, on-mail, on-rcpt, on-reply or on-report.
+    /// Such as on-data. on-mail, on-rcpt, on-data, on-copy and on-report take --eml, on-reply takes --replies, and every hook takes
+    /// --case.
     #[arg(long, value_name = "HOOK")]
     hook: String,
+    /// What the hook is told, as in a golden test without its "hook" (docs/golden-tests.md), "-" for standard input. What came of
+    /// the call goes to standard output as JSON.
+    #[arg(long, value_name = "FILE")]
+    case: Option<PathBuf>,
     /// The message, for on-data, on-copy and on-report.
     #[arg(long, value_name = "FILE")]
     eml: Option<PathBuf>,
@@ -88,14 +94,38 @@ impl Run {
             );
             return Err(Failure::usage(text));
         }
+        if let Some(path) = &self.case {
+            return self.case(hook, path, &plugins).await;
+        }
         match hook {
             Hook::Mail | Hook::Rcpt | Hook::Data | Hook::Copy => self.receive(hook, &plugins).await,
             Hook::Reply => self.replies(&plugins).await,
             Hook::Report => self.report(&plugins).await,
             _ => Err(Failure::usage(format_args!(
-                "{} cannot be run from here",
+                "{} is told more than a message; give --case with what it is told",
                 hook.name()
             ))),
+        }
+    }
+
+    /// Any hook, told what a golden test would tell it.
+    async fn case(&self, hook: Hook, path: &Path, plugins: &Plugins) -> Result<(), Failure> {
+        let text = if path.as_os_str() == "-" {
+            std::io::read_to_string(std::io::stdin().lock())
+        } else {
+            std::fs::read_to_string(path)
+        };
+        let text = text.map_err(|e| Failure::failed(format_args!("{}: {e}", path.display())))?;
+        let wrong = |e: &dyn std::fmt::Display| Failure::usage(format_args!("{}: {e}", path.display()));
+        let mut told: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&text).map_err(|e| wrong(&e))?;
+        told.insert("hook".into(), hook.name().into());
+        let case = Case::parse(&serde_json::Value::Object(told).to_string()).map_err(|e| wrong(&e))?;
+        let seen = case.ask(plugins.generation()).await;
+        print(&seen.value);
+        match seen.record.and_then(|record| record.fault) {
+            Some(fault) => Err(Failure::failed(format_args!("the plugin faulted: {fault}"))),
+            None => Ok(()),
         }
     }
 

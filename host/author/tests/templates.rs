@@ -1,0 +1,59 @@
+//! Every template becomes a component with the tools of its language.
+//!
+//! Tools that come from a registry are looked for on the `PATH`. Where one is absent the test says so loudly and passes, unless
+//! `BATON_PEERS_REQUIRED` is set.
+
+use baton_author::{Error, Language, Sdk, create};
+use tempfile::TempDir;
+
+/// The component of the template, or none where its tools are not here.
+fn build(language: Language) -> Option<Vec<u8>> {
+    let temp = TempDir::new().unwrap();
+    let project = create("count-them", language, &temp.path().join("p"), &Sdk::Copy).unwrap();
+    match project.build() {
+        Ok(component) => Some(component),
+        Err(Error::Missing { tool, hint }) => {
+            assert!(
+                std::env::var_os("BATON_PEERS_REQUIRED").is_none(),
+                "{language}: {tool} is missing. {hint}"
+            );
+            eprintln!("SKIPPED: the template for {language} is not built: {tool} is missing. {hint}");
+            None
+        }
+        Err(other) => {
+            let kept = temp.keep();
+            panic!("{language}: {other} (in {})", kept.display())
+        }
+    }
+}
+
+fn is_component(component: Option<Vec<u8>>) {
+    if let Some(component) = component {
+        assert!(component.starts_with(b"\0asm\x0d\0\x01\0"));
+    }
+}
+
+#[test]
+fn javascript_becomes_a_component() {
+    is_component(build(Language::Js));
+}
+
+#[test]
+fn typescript_becomes_a_component() {
+    is_component(build(Language::Ts));
+}
+
+#[test]
+fn python_becomes_a_component() {
+    is_component(build(Language::Python));
+}
+
+#[test]
+fn c_becomes_a_component() {
+    is_component(build(Language::C));
+}
+
+#[test]
+fn go_becomes_a_component() {
+    is_component(build(Language::Go));
+}
