@@ -10,13 +10,22 @@ const EMBEDDED: [(&str, &[&str]); 3] = [
     ("CONTRACT", &["wit"]),
     (
         "RUST_SDK",
-        &["sdk/src", "sdk/worlds", "sdk/macros/src", "sdk/macros/Cargo.toml", "sdk/Cargo.toml"],
+        &[
+            "sdk/src",
+            "sdk/worlds",
+            "sdk/macros/src",
+            "sdk/macros/Cargo.toml",
+            "sdk/Cargo.toml",
+        ],
     ),
 ];
 
 fn main() {
     let manifest = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo says where"));
-    let root = manifest.ancestors().nth(2).expect("two levels below the workspace");
+    let root = manifest
+        .ancestors()
+        .nth(2)
+        .expect("two levels below the workspace");
     let mut code = String::new();
     for (name, sources) in EMBEDDED {
         let mut files = Vec::new();
@@ -27,9 +36,17 @@ fn main() {
         files.sort();
         writeln!(code, "pub const {name}: &[(&str, &str)] = &[").expect("text grows");
         for file in files {
-            let path = file.strip_prefix(root).expect("below the workspace").display().to_string();
-            writeln!(code, "    ({path:?}, include_str!({:?})),", file.display().to_string())
-                .expect("text grows");
+            let path = file
+                .strip_prefix(root)
+                .expect("below the workspace")
+                .display()
+                .to_string();
+            writeln!(
+                code,
+                "    ({path:?}, include_str!({:?})),",
+                file.display().to_string()
+            )
+            .expect("text grows");
         }
         code.push_str("];\n");
     }

@@ -60,8 +60,13 @@ impl World {
 
     /// Tells a core module which world it is for.
     pub fn embed(&self, mut core: Vec<u8>) -> Result<Vec<u8>, Error> {
-        wit_component::embed_component_metadata(&mut core, &self.resolve, self.id, StringEncoding::UTF8)
-            .map_err(|e| Error::Component(format!("{e:#}")))?;
+        wit_component::embed_component_metadata(
+            &mut core,
+            &self.resolve,
+            self.id,
+            StringEncoding::UTF8,
+        )
+        .map_err(|e| Error::Component(format!("{e:#}")))?;
         Ok(core)
     }
 

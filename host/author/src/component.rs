@@ -44,7 +44,11 @@ const REFUSED: [(&str, &str, u32); 36] = [
     ("fd_tell", "i32 i32", BADF),
     ("path_create_directory", "i32 i32 i32", BADF),
     ("path_filestat_get", "i32 i32 i32 i32 i32", BADF),
-    ("path_filestat_set_times", "i32 i32 i32 i32 i64 i64 i32", BADF),
+    (
+        "path_filestat_set_times",
+        "i32 i32 i32 i32 i64 i64 i32",
+        BADF,
+    ),
     ("path_link", "i32 i32 i32 i32 i32 i32 i32", BADF),
     ("path_open", "i32 i32 i32 i32 i32 i64 i64 i32 i32", BADF),
     ("path_readlink", "i32 i32 i32 i32 i32 i32", BADF),
@@ -138,8 +142,11 @@ pub fn of_core(core: &[u8]) -> Result<Vec<u8>, Error> {
 fn adapter() -> Result<Vec<u8>, Error> {
     let mut text = format!("(module\n{ANSWERED}");
     for (name, parameters, error) in REFUSED {
-        writeln!(text, "  (func (export {name:?}) (param {parameters}) (result i32) (i32.const {error}))")
-            .expect("text grows");
+        writeln!(
+            text,
+            "  (func (export {name:?}) (param {parameters}) (result i32) (i32.const {error}))"
+        )
+        .expect("text grows");
     }
     text.push(')');
     let fail = |e: &dyn std::fmt::Display| Error::Component(format!("the WASI adapter: {e}"));

@@ -20,7 +20,15 @@ pub fn read_with(more: &str, world: &str) -> Result<(Resolve, WorldId), Error> {
     let fail = |e: String| Error::Component(format!("the contract: {e}"));
     let mut text = format!("{PACKAGE}\n");
     for (_, file) in below(CONTRACT, "wit").filter(|(path, _)| !path.contains('/')) {
-        text.push_str(file.trim_start_matches(PACKAGE));
+        // A remark between two interfaces is not the word of the next one.
+        let said = file
+            .trim_start_matches(PACKAGE)
+            .lines()
+            .filter(|line| !line.starts_with("// "));
+        said.for_each(|line| {
+            text.push_str(line);
+            text.push('\n');
+        });
     }
     text.push_str(more);
     let mut resolve = Resolve::default();

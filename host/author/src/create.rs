@@ -35,7 +35,10 @@ pub fn create(name: &str, language: Language, folder: &Path, sdk: &Sdk) -> Resul
     }
     let sdk_path = match sdk {
         Sdk::Copy => "sdk".to_owned(),
-        Sdk::Path(path) => fs::canonicalize(path).map_err(Error::io(path))?.display().to_string(),
+        Sdk::Path(path) => fs::canonicalize(path)
+            .map_err(Error::io(path))?
+            .display()
+            .to_string(),
     };
     let named = |text: &str| {
         text.replace("my-plugin", name)
@@ -47,7 +50,8 @@ pub fn create(name: &str, language: Language, folder: &Path, sdk: &Sdk) -> Resul
     for (path, text) in below(TEMPLATES, &template) {
         write(&folder.join(named(path)), &named(text))?;
     }
-    let manifest = format!("# What `baton plugin build` reads.\nname = {name:?}\nlanguage = \"{language}\"\n");
+    let manifest =
+        format!("# What `baton plugin build` reads.\nname = {name:?}\nlanguage = \"{language}\"\n");
     write(&folder.join(Project::FILE), &manifest)?;
     match (language, sdk) {
         (Language::Rust, Sdk::Copy) => copy_sdk(&folder.join("sdk"))?,
@@ -65,7 +69,9 @@ pub fn create(name: &str, language: Language, folder: &Path, sdk: &Sdk) -> Resul
 fn check_name(name: &str) -> Result<(), Error> {
     let sound = name.len() <= NAME_BYTES_MAX
         && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !name.ends_with('-')
         && !name.contains("--");
     if sound {
@@ -150,7 +156,10 @@ mod tests {
         for language in Language::ALL {
             let folder = temp.path().join(language.name());
             let project = create("count-them", language, &folder, &Sdk::Copy).unwrap();
-            assert_eq!((project.name(), project.language()), ("count-them", language));
+            assert_eq!(
+                (project.name(), project.language()),
+                ("count-them", language)
+            );
             let mut folders = vec![folder.clone()];
             let mut files = 0;
             while let Some(folder) = folders.pop() {
@@ -176,7 +185,17 @@ mod tests {
     #[test]
     fn a_name_that_some_language_cannot_spell_is_refused() {
         let temp = tempfile::TempDir::new().unwrap();
-        for name in ["", "A", "1a", "a_b", "a--b", "a-", "../a", "a b", &"a".repeat(65)] {
+        for name in [
+            "",
+            "A",
+            "1a",
+            "a_b",
+            "a--b",
+            "a-",
+            "../a",
+            "a b",
+            &"a".repeat(65),
+        ] {
             let refused = create(name, Language::C, &temp.path().join("x"), &Sdk::Copy);
             assert!(matches!(refused, Err(Error::Usage(_))), "{name:?}");
         }

@@ -10,7 +10,8 @@ use crate::error::Error;
 /// The text of `baton-relay.d.ts`.
 pub fn declarations() -> Result<String, Error> {
     let (resolve, world) = contract::read("everything")?;
-    let mut text = String::from("// Made from the contract. Do not edit: a build writes it anew.\n");
+    let mut text =
+        String::from("// Made from the contract. Do not edit: a build writes it anew.\n");
     let world = &resolve.worlds[world];
     for item in world.imports.values().chain(world.exports.values()) {
         if let WorldItem::Interface { id, .. } = item {
@@ -21,11 +22,18 @@ pub fn declarations() -> Result<String, Error> {
 }
 
 fn module_name(interface: &Interface) -> String {
-    format!("baton:relay/{}@{}", interface.name.as_deref().unwrap_or_default(), contract::VERSION)
+    format!(
+        "baton:relay/{}@{}",
+        interface.name.as_deref().unwrap_or_default(),
+        contract::VERSION
+    )
 }
 
 fn module(resolve: &Resolve, interface: &Interface, text: &mut String) {
-    say(text, &format!("declare module \"{}\" {{", module_name(interface)));
+    say(
+        text,
+        &format!("declare module \"{}\" {{", module_name(interface)),
+    );
     for (name, id) in &interface.types {
         let name = upper(name);
         match &resolve.types[*id].kind {
@@ -35,7 +43,12 @@ fn module(resolve: &Resolve, interface: &Interface, text: &mut String) {
                     TypeOwner::Interface(owner) => module_name(&resolve.interfaces[owner]),
                     _ => continue,
                 };
-                say(text, &format!("  import type {{ {name} }} from \"{owner}\";\n  export type {{ {name} }};"));
+                say(
+                    text,
+                    &format!(
+                        "  import type {{ {name} }} from \"{owner}\";\n  export type {{ {name} }};"
+                    ),
+                );
             }
             TypeDefKind::Record(record) => {
                 let fields: Vec<String> = record
@@ -43,22 +56,39 @@ fn module(resolve: &Resolve, interface: &Interface, text: &mut String) {
                     .iter()
                     .map(|field| member(&lower(&field.name), &field.ty, resolve))
                     .collect();
-                say(text, &format!("  export interface {name} {{ {} }}", fields.join("; ")));
+                say(
+                    text,
+                    &format!("  export interface {name} {{ {} }}", fields.join("; ")),
+                );
             }
             TypeDefKind::Variant(variant) => {
                 let cases: Vec<String> = variant
                     .cases
                     .iter()
                     .map(|case| match &case.ty {
-                        Some(ty) => format!("{{ tag: \"{}\"; {} }}", case.name, member("val", ty, resolve)),
+                        Some(ty) => format!(
+                            "{{ tag: \"{}\"; {} }}",
+                            case.name,
+                            member("val", ty, resolve)
+                        ),
                         None => format!("{{ tag: \"{}\" }}", case.name),
                     })
                     .collect();
-                say(text, &format!("  export type {name} = {};", cases.join(" | ")));
+                say(
+                    text,
+                    &format!("  export type {name} = {};", cases.join(" | ")),
+                );
             }
             TypeDefKind::Enum(words) => {
-                let cases: Vec<String> = words.cases.iter().map(|case| format!("\"{}\"", case.name)).collect();
-                say(text, &format!("  export type {name} = {};", cases.join(" | ")));
+                let cases: Vec<String> = words
+                    .cases
+                    .iter()
+                    .map(|case| format!("\"{}\"", case.name))
+                    .collect();
+                say(
+                    text,
+                    &format!("  export type {name} = {};", cases.join(" | ")),
+                );
             }
             _ => {}
         }
@@ -78,22 +108,38 @@ fn declare(resolve: &Resolve, function: &Function, text: &mut String) {
         .collect();
     let result = match function.result {
         Some(Type::Id(id)) => match &resolve.types[id].kind {
-            TypeDefKind::Result(result) => result.ok.map_or("void".to_owned(), |ty| named(&ty, resolve)),
+            TypeDefKind::Result(result) => result
+                .ok
+                .map_or("void".to_owned(), |ty| named(&ty, resolve)),
             _ => named(&Type::Id(id), resolve),
         },
         Some(ty) => named(&ty, resolve),
         None => "void".into(),
     };
-    let docs = function.docs.contents.as_deref().unwrap_or_default().trim().replace('\n', "\n   * ");
+    let docs = function
+        .docs
+        .contents
+        .as_deref()
+        .unwrap_or_default()
+        .trim()
+        .replace('\n', "\n   * ");
     if !docs.is_empty() {
         say(text, &format!("  /** {docs} */"));
     }
     let (name, parameters) = (lower(&function.name), parameters.join(", "));
     // A word of JavaScript's own can be exported and not declared.
     if name == "delete" {
-        say(text, &format!("  function delete_({parameters}): {result};\n  export {{ delete_ as delete }};"));
+        say(
+            text,
+            &format!(
+                "  function delete_({parameters}): {result};\n  export {{ delete_ as delete }};"
+            ),
+        );
     } else {
-        say(text, &format!("  export function {name}({parameters}): {result};"));
+        say(
+            text,
+            &format!("  export function {name}({parameters}): {result};"),
+        );
     }
 }
 

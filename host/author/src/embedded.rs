@@ -3,7 +3,10 @@
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 /// Files below a folder, by their path below it.
-pub fn below(files: &'static [(&str, &str)], folder: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+pub fn below(
+    files: &'static [(&str, &str)],
+    folder: &str,
+) -> impl Iterator<Item = (&'static str, &'static str)> {
     let folder = format!("{folder}/");
     files
         .iter()

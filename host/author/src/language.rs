@@ -51,11 +51,17 @@ impl Language {
             Language::Js | Language::Ts => ("Node.js with npm", &["npm install"]),
             Language::Python => (
                 "Python 3.10 or later",
-                &["python3 -m venv .venv", ".venv/bin/pip install -r requirements.txt"],
+                &[
+                    "python3 -m venv .venv",
+                    ".venv/bin/pip install -r requirements.txt",
+                ],
             ),
             Language::C => (
                 "zig, or clang with lld and a C library for wasm32-wasi (such as the WASI SDK)",
-                &["python3 -m venv .venv", ".venv/bin/pip install ziglang==0.17.1"],
+                &[
+                    "python3 -m venv .venv",
+                    ".venv/bin/pip install ziglang==0.17.1",
+                ],
             ),
             Language::Go => ("Go 1.24 or later", &[]),
         }

@@ -144,7 +144,16 @@ impl Project {
         }
         sources.sort();
         compiler
-            .args(["-mexec-model=reactor", "-Os", "-s", "-Wall", "-I", BUILD, "-o", CORE])
+            .args([
+                "-mexec-model=reactor",
+                "-Os",
+                "-s",
+                "-Wall",
+                "-I",
+                BUILD,
+                "-o",
+                CORE,
+            ])
             .args(&sources)
             .args(["build/plugin.c", "build/plugin_component_type.o"]);
         run(&mut compiler)?;
@@ -156,8 +165,16 @@ impl Project {
         self.make_build_folder()?;
         let world = World::read(&self.folder.join("wit"), WORLD)?;
         world.write_go(&self.folder)?;
-        go.env("GOOS", "wasip1").env("GOARCH", "wasm").env("GOFLAGS", "-mod=mod");
-        go.args(["build", "-buildmode=c-shared", "-ldflags=-checklinkname=0 -s -w", "-o", CORE]);
+        go.env("GOOS", "wasip1")
+            .env("GOARCH", "wasm")
+            .env("GOFLAGS", "-mod=mod");
+        go.args([
+            "build",
+            "-buildmode=c-shared",
+            "-ldflags=-checklinkname=0 -s -w",
+            "-o",
+            CORE,
+        ]);
         run(&mut go)?;
         let core = world.embed(read(&self.folder.join(CORE))?)?;
         component::of_core(&core)

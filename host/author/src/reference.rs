@@ -32,7 +32,11 @@ pub fn reference() -> Result<String, Error> {
     Ok(page)
 }
 
-fn interfaces<'a>(resolve: &Resolve, items: impl Iterator<Item = &'a WorldItem>, page: &mut String) {
+fn interfaces<'a>(
+    resolve: &Resolve,
+    items: impl Iterator<Item = &'a WorldItem>,
+    page: &mut String,
+) {
     for item in items {
         if let WorldItem::Interface { id, .. } = item {
             interface(resolve, &resolve.interfaces[*id], page);
@@ -42,13 +46,16 @@ fn interfaces<'a>(resolve: &Resolve, items: impl Iterator<Item = &'a WorldItem>,
 
 fn interface(resolve: &Resolve, interface: &Interface, page: &mut String) {
     let name = interface.name.as_deref().unwrap_or_default();
-    say(page, &format!("\n### {name}\n"));
+    say(page, &format!("\n### {name}"));
     docs(&interface.docs, page);
     for (name, id) in &interface.types {
         define(resolve, name, &resolve.types[*id], page);
     }
     for function in interface.functions.values() {
-        say(page, &format!("\n#### `{}`\n", signature(resolve, function)));
+        say(
+            page,
+            &format!("\n#### `{}`", signature(resolve, function)),
+        );
         docs(&function.docs, page);
     }
 }
@@ -56,23 +63,33 @@ fn interface(resolve: &Resolve, interface: &Interface, page: &mut String) {
 /// A type with its fields or cases. What another interface defines is only named there.
 fn define(resolve: &Resolve, name: &str, def: &TypeDef, page: &mut String) {
     let row = |page: &mut String, name: &str, ty: &str, docs: &Docs| {
-        let text = docs.contents.as_deref().unwrap_or_default().replace('\n', " ");
+        let text = docs
+            .contents
+            .as_deref()
+            .unwrap_or_default()
+            .replace('\n', " ");
         let line = format!("- `{name}{ty}` {}", text.trim());
         say(page, line.trim_end());
     };
-    let typed = |ty: &Option<Type>| ty.map_or(String::new(), |ty| format!("({})", named(resolve, &ty)));
+    let typed =
+        |ty: &Option<Type>| ty.map_or(String::new(), |ty| format!("({})", named(resolve, &ty)));
     match &def.kind {
         TypeDefKind::Type(_) => return,
         TypeDefKind::Record(record) => {
-            say(page, &format!("\n#### record `{name}`\n"));
+            say(page, &format!("\n#### record `{name}`"));
             docs(&def.docs, page);
             page.push('\n');
             for field in &record.fields {
-                row(page, &field.name, &format!(": {}", named(resolve, &field.ty)), &field.docs);
+                row(
+                    page,
+                    &field.name,
+                    &format!(": {}", named(resolve, &field.ty)),
+                    &field.docs,
+                );
             }
         }
         TypeDefKind::Variant(variant) => {
-            say(page, &format!("\n#### variant `{name}`\n"));
+            say(page, &format!("\n#### variant `{name}`"));
             docs(&def.docs, page);
             page.push('\n');
             for case in &variant.cases {
@@ -80,14 +97,14 @@ fn define(resolve: &Resolve, name: &str, def: &TypeDef, page: &mut String) {
             }
         }
         TypeDefKind::Enum(words) => {
-            say(page, &format!("\n#### enum `{name}`\n"));
+            say(page, &format!("\n#### enum `{name}`"));
             docs(&def.docs, page);
             page.push('\n');
             for case in &words.cases {
                 row(page, &case.name, "", &case.docs);
             }
         }
-        _ => say(page, &format!("\n#### type `{name}`\n")),
+        _ => say(page, &format!("\n#### type `{name}`")),
     }
 }
 

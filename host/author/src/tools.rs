@@ -34,12 +34,23 @@ impl Tool {
     fn missing(self, project: &Path) -> Error {
         let here = project.display();
         let (tool, hint) = match self {
-            Tool::Cargo => ("cargo", "Install Rust with rustup, then: rustup target add wasm32-wasip2".to_owned()),
-            Tool::ComponentizeQjs => ("componentize-qjs", format!("Run `npm install` in {here} (npm comes with Node.js).")),
-            Tool::Tsc => ("tsc", format!("Run `npm install` in {here} (npm comes with Node.js).")),
+            Tool::Cargo => (
+                "cargo",
+                "Install Rust with rustup, then: rustup target add wasm32-wasip2".to_owned(),
+            ),
+            Tool::ComponentizeQjs => (
+                "componentize-qjs",
+                format!("Run `npm install` in {here} (npm comes with Node.js)."),
+            ),
+            Tool::Tsc => (
+                "tsc",
+                format!("Run `npm install` in {here} (npm comes with Node.js)."),
+            ),
             Tool::ComponentizePy => (
                 "componentize-py",
-                format!("Run `python3 -m venv .venv && .venv/bin/pip install -r requirements.txt` in {here}."),
+                format!(
+                    "Run `python3 -m venv .venv && .venv/bin/pip install -r requirements.txt` in {here}."
+                ),
             ),
             Tool::C => (
                 "a C compiler for wasm32-wasi",
@@ -101,7 +112,10 @@ pub fn run(command: &mut Command) -> Result<(), Error> {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let arguments: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+    let arguments: Vec<_> = command
+        .get_args()
+        .map(|word| word.to_string_lossy())
+        .collect();
     eprintln!("$ {name} {}", arguments.join(" "));
     // The component goes to standard output in no language, but some tools chat there.
     let status = command
@@ -133,9 +147,19 @@ mod tests {
     #[test]
     fn what_is_missing_says_what_to_do() {
         let here = Path::new("/p");
-        for tool in [Tool::Cargo, Tool::ComponentizeQjs, Tool::Tsc, Tool::ComponentizePy, Tool::C, Tool::Go] {
+        for tool in [
+            Tool::Cargo,
+            Tool::ComponentizeQjs,
+            Tool::Tsc,
+            Tool::ComponentizePy,
+            Tool::C,
+            Tool::Go,
+        ] {
             let text = tool.missing(here).to_string();
-            assert!(text.contains("nstall") && text.contains(" is missing. "), "{text}");
+            assert!(
+                text.contains("nstall") && text.contains(" is missing. "),
+                "{text}"
+            );
         }
     }
 }

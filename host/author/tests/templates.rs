@@ -17,7 +17,9 @@ fn build(language: Language) -> Option<Vec<u8>> {
                 std::env::var_os("BATON_PEERS_REQUIRED").is_none(),
                 "{language}: {tool} is missing. {hint}"
             );
-            eprintln!("SKIPPED: the template for {language} is not built: {tool} is missing. {hint}");
+            eprintln!(
+                "SKIPPED: the template for {language} is not built: {tool} is missing. {hint}"
+            );
             None
         }
         Err(other) => {
@@ -56,4 +58,14 @@ fn c_becomes_a_component() {
 #[test]
 fn go_becomes_a_component() {
     is_component(build(Language::Go));
+}
+
+#[test]
+fn the_reference_in_the_docs_is_that_of_the_contract() {
+    let kept = include_str!("../../../docs/reference.md");
+    let made = baton_author::reference().unwrap();
+    assert!(
+        kept == made,
+        "docs/reference.md is out of date: baton plugin reference > docs/reference.md"
+    );
 }

@@ -11,7 +11,13 @@ fn write_project(name: &str, directory: &Path) {
         .map(|word| word[..1].to_uppercase() + &word[1..])
         .collect();
     let template = sdk().join("templates/rust");
-    for file in ["Cargo.toml", ".gitignore", "README.md", "src/lib.rs", "golden/recipients.json"] {
+    for file in [
+        "Cargo.toml",
+        ".gitignore",
+        "README.md",
+        "src/lib.rs",
+        "golden/recipients.json",
+    ] {
         let text = fs::read_to_string(template.join(file)).expect("a file of the template");
         let text = text
             .replace("my-plugin", name)

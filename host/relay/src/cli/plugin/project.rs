@@ -52,7 +52,11 @@ impl New {
         let sdk = self.sdk.map_or(Sdk::Copy, Sdk::Path);
         let project = create(&self.name, self.lang, &folder, &sdk).map_err(|e| said(&e))?;
         let (needs, commands) = project.language().needs();
-        print(format_args!("Wrote {} ({}). It needs {needs}. Next:", folder.display(), self.lang));
+        print(format_args!(
+            "Wrote {} ({}). It needs {needs}. Next:",
+            folder.display(),
+            self.lang
+        ));
         print(format_args!("  cd {}", folder.display()));
         for command in commands {
             print(format_args!("  {command}"));
@@ -60,7 +64,9 @@ impl New {
         let name = project.name();
         print("  baton plugin build");
         print(format_args!("  baton plugin test {name}.wasm"));
-        print(format_args!("  baton plugin run {name}.wasm --hook on-data --eml mail.eml"));
+        print(format_args!(
+            "  baton plugin run {name}.wasm --hook on-data --eml mail.eml"
+        ));
         Ok(())
     }
 }
@@ -73,7 +79,11 @@ impl Build {
             .output
             .unwrap_or_else(|| project.folder().join(format!("{}.wasm", project.name())));
         replace(&output, &component)?;
-        print(format_args!("{}  {} bytes", output.display(), component.len()));
+        print(format_args!(
+            "{}  {} bytes",
+            output.display(),
+            component.len()
+        ));
         Ok(())
     }
 }
@@ -99,7 +109,11 @@ impl Check {
             print(format_args!("FAILED {outcome}"));
         }
         if !failed.is_empty() {
-            let text = format_args!("it fails {} of its own {} tests", failed.len(), outcomes.len());
+            let text = format_args!(
+                "it fails {} of its own {} tests",
+                failed.len(),
+                outcomes.len()
+            );
             return Err(Failure::failed(text));
         }
         print(format_args!(
@@ -142,7 +156,8 @@ pub(in crate::cli) fn tested(component: &[u8]) -> Result<Vec<Outcome>, Failure> 
 /// What one message would become, for the eyes of an author: decision, edits and log lines.
 pub(in crate::cli) fn traced(component: &[u8], eml: &Path) -> Result<Vec<String>, Failure> {
     let mut files = Files::default();
-    let bytes = fs::read(eml).map_err(|e| Failure::failed(format_args!("{}: {e}", eml.display())))?;
+    let bytes =
+        fs::read(eml).map_err(|e| Failure::failed(format_args!("{}: {e}", eml.display())))?;
     files.add("mail.eml", bytes).map_err(Failure::failed)?;
     let bench = Bench::start(component, &super::cache_dir()).map_err(Failure::failed)?;
     let cases = files.messages().map_err(Failure::failed)?;

@@ -116,11 +116,13 @@ impl Run {
             std::fs::read_to_string(path)
         };
         let text = text.map_err(|e| Failure::failed(format_args!("{}: {e}", path.display())))?;
-        let wrong = |e: &dyn std::fmt::Display| Failure::usage(format_args!("{}: {e}", path.display()));
+        let wrong =
+            |e: &dyn std::fmt::Display| Failure::usage(format_args!("{}: {e}", path.display()));
         let mut told: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(&text).map_err(|e| wrong(&e))?;
         told.insert("hook".into(), hook.name().into());
-        let case = Case::parse(&serde_json::Value::Object(told).to_string()).map_err(|e| wrong(&e))?;
+        let case =
+            Case::parse(&serde_json::Value::Object(told).to_string()).map_err(|e| wrong(&e))?;
         let seen = case.ask(plugins.generation()).await;
         print(&seen.value);
         match seen.record.and_then(|record| record.fault) {

@@ -100,7 +100,10 @@ fn build(folder: &Path, project: &Path) -> Result<(), Failure> {
         print(format_args!("{name}: FAILED {outcome}"));
     }
     let passed = outcomes.iter().filter(|outcome| outcome.passed()).count();
-    print(format_args!("{name}: {passed} of {} tests passed", outcomes.len()));
+    print(format_args!(
+        "{name}: {passed} of {} tests passed",
+        outcomes.len()
+    ));
     let mail = project.folder().join(MAIL);
     if mail.is_file() {
         for line in traced(&component, &mail)? {
@@ -128,8 +131,13 @@ fn stamp(project: &Path) -> Stamp {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let Ok(found) = entry.metadata() else { continue };
-            if found.is_dir() && !MADE.iter().any(|made| name == *made) && !is_generated(&name.to_string_lossy()) {
+            let Ok(found) = entry.metadata() else {
+                continue;
+            };
+            if found.is_dir()
+                && !MADE.iter().any(|made| name == *made)
+                && !is_generated(&name.to_string_lossy())
+            {
                 folders.push(entry.path());
             }
             let is_source = found.is_file() && !is_generated(&name.to_string_lossy());
@@ -145,7 +153,10 @@ fn stamp(project: &Path) -> Stamp {
 
 /// Bindings for Go and components stand beside sources.
 fn is_generated(name: &str) -> bool {
-    name.ends_with(".wasm") || name.ends_with(".part") || name.starts_with("baton_relay_") || name == "wit_exports.go"
+    name.ends_with(".wasm")
+        || name.ends_with(".part")
+        || name.starts_with("baton_relay_")
+        || name == "wit_exports.go"
 }
 
 #[cfg(test)]
@@ -162,7 +173,13 @@ mod tests {
         };
         put("src/plugin.c", "a");
         let before = stamp(temp.path());
-        for made in ["build/core.wasm", "x.wasm", "node_modules/a/b.js", "baton_relay_kv/a.go", "target/x"] {
+        for made in [
+            "build/core.wasm",
+            "x.wasm",
+            "node_modules/a/b.js",
+            "baton_relay_kv/a.go",
+            "target/x",
+        ] {
             put(made, "made");
         }
         assert_eq!(stamp(temp.path()), before);
