@@ -52,10 +52,7 @@ fn interface(resolve: &Resolve, interface: &Interface, page: &mut String) {
         define(resolve, name, &resolve.types[*id], page);
     }
     for function in interface.functions.values() {
-        say(
-            page,
-            &format!("\n#### `{}`", signature(resolve, function)),
-        );
+        say(page, &format!("\n#### `{}`", signature(resolve, function)));
         docs(&function.docs, page);
     }
 }

@@ -31,7 +31,11 @@ fn goes_through_every_hook(language: Language, source: &str, place: &str) {
     assert_eq!(hooks.len(), Hook::COUNT, "every hook has a case");
     let bench = Bench::start(&component, &temp.path().join("native")).unwrap();
     for outcome in bench.run(&cases).unwrap() {
-        assert!(outcome.passed(), "{language}: {outcome}\n{:#}", outcome.seen);
+        assert!(
+            outcome.passed(),
+            "{language}: {outcome}\n{:#}",
+            outcome.seen
+        );
     }
 }
 
@@ -41,7 +45,10 @@ fn built(project: &Project) -> Option<Vec<u8>> {
         Err(Error::Missing { tool, hint }) => {
             let required = std::env::var_os("BATON_PEERS_REQUIRED").is_some();
             assert!(!required, "{tool} is missing. {hint}");
-            eprintln!("SKIPPED: no guest in {}: {tool} is missing. {hint}", project.language());
+            eprintln!(
+                "SKIPPED: no guest in {}: {tool} is missing. {hint}",
+                project.language()
+            );
             None
         }
         Err(other) => panic!("{other}"),
