@@ -12,7 +12,7 @@ use crate::error::Error;
 const HEAD: &str = "\
 # Reference of the contract
 
-Made from `wit/` by `baton plugin reference`; a test holds it current. Names are those of the contract: Rust, Python, C and Go write
+Made from `wit/` by `baton plugin reference`. Names are those of the contract: Rust, Python, C and Go write
 `on_data` or `OnData` for `on-data`, JavaScript `onData`.
 
 ";
