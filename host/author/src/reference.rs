@@ -71,7 +71,7 @@ fn define(resolve: &Resolve, name: &str, def: &TypeDef, page: &mut String) {
     let typed =
         |ty: &Option<Type>| ty.map_or(String::new(), |ty| format!("({})", named(resolve, &ty)));
     match &def.kind {
-        TypeDefKind::Type(_) => return,
+        TypeDefKind::Type(_) => {}
         TypeDefKind::Record(record) => {
             say(page, &format!("\n#### record `{name}`"));
             docs(&def.docs, page);
