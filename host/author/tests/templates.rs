@@ -1,7 +1,7 @@
 //! Every template becomes a component with the tools of its language.
 //!
 //! Tools that come from a registry are looked for on the `PATH`. Where one is absent the test says so loudly and passes, unless
-//! `BATON_PEERS_REQUIRED` is set.
+//! `BATON_LANGUAGES_REQUIRED` is set.
 
 use baton_author::{Error, Language, Sdk, create};
 use tempfile::TempDir;
@@ -14,7 +14,7 @@ fn build(language: Language) -> Option<Vec<u8>> {
         Ok(component) => Some(component),
         Err(Error::Missing { tool, hint }) => {
             assert!(
-                std::env::var_os("BATON_PEERS_REQUIRED").is_none(),
+                std::env::var_os("BATON_LANGUAGES_REQUIRED").is_none(),
                 "{language}: {tool} is missing. {hint}"
             );
             eprintln!(

@@ -1,7 +1,7 @@
 //! The contract in every language: the same guest, written in each, goes through every hook with the same cases.
 //!
 //! The tools of a language are looked for on the `PATH`; where one is absent the test says so loudly and passes, unless
-//! `BATON_PEERS_REQUIRED` is set.
+//! `BATON_LANGUAGES_REQUIRED` is set.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -43,7 +43,7 @@ fn built(project: &Project) -> Option<Vec<u8>> {
     match project.build() {
         Ok(component) => Some(component),
         Err(Error::Missing { tool, hint }) => {
-            let required = std::env::var_os("BATON_PEERS_REQUIRED").is_some();
+            let required = std::env::var_os("BATON_LANGUAGES_REQUIRED").is_some();
             assert!(!required, "{tool} is missing. {hint}");
             eprintln!(
                 "SKIPPED: no guest in {}: {tool} is missing. {hint}",
