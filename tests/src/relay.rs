@@ -1,8 +1,10 @@
 //! The relay as a user runs it: the real binary, a configuration file, a state folder, free ports.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -47,14 +49,24 @@ pub fn binary() -> PathBuf {
     path
 }
 
-/// A loopback port that was free a moment ago.
+/// A loopback port that nobody listens on, and that nobody takes by chance: it is below the range from which the system
+/// chooses ports for outgoing connections, and no two calls of one process give the same.
 pub fn free_port() -> u16 {
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    socket
-        .local_addr()
-        .expect("a bound socket has an address")
-        .port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test processes that run side by side begin at different places.
+    let start = std::process::id().wrapping_mul(977) % u32::from(PORTS.end - PORTS.start);
+    for _ in PORTS {
+        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + ((start + step) % u32::from(PORTS.end - PORTS.start)) as u16;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port of {PORTS:?} is free");
 }
+
+/// Linux hands out 32768 and above by itself (`ip_local_port_range`).
+const PORTS: Range<u16> = 12_000..32_000;
 
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
