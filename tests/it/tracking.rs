@@ -322,17 +322,30 @@ struct Token {
 impl Token {
     fn read(text: &[u8]) -> Self {
         let bytes = URL_SAFE_NO_PAD.decode(text).expect("base64url");
-        let mut rest = &bytes[1..bytes.len() - 16];
-        let mut fields = Vec::new();
-        for _ in 0..4 {
-            let length = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
-            fields.push(String::from_utf8(rest[2..2 + length].to_vec()).expect("UTF-8"));
-            rest = &rest[2 + length..];
+        let (lead, mut rest) = (bytes[0], &bytes[1..bytes.len() - 16]);
+        assert_eq!(lead >> 4, 2, "version 1, and a message that is no number");
+        let mut texts = Vec::new();
+        for nth in 0..4 {
+            let length = number(&mut rest);
+            let (text, after) = rest.split_at(usize::from(length));
+            texts.push(String::from_utf8(text.to_vec()).expect("UTF-8"));
+            // The message's name is followed by the time.
+            rest = &after[if nth == 1 { 4 } else { 0 }..];
         }
+        let start = ["", "https://", "http://", "https://www."][usize::from(lead >> 2 & 3)];
         Self {
-            index: u16::from_be_bytes([rest[4], rest[5]]),
-            recipient: fields.swap_remove(2),
-            target: String::from_utf8(rest[6..].to_vec()).expect("UTF-8"),
+            index: number(&mut rest),
+            recipient: texts.swap_remove(2),
+            target: format!("{start}{}", std::str::from_utf8(rest).expect("UTF-8")),
         }
     }
+}
+
+/// Seven bits a byte, the lowest first.
+fn number(bytes: &mut &[u8]) -> u16 {
+    let length = bytes.iter().take_while(|&&byte| byte >= 0x80).count() + 1;
+    let (taken, rest) = bytes.split_at(length);
+    *bytes = rest;
+    let digits = taken.iter().rev().map(|byte| u16::from(byte & 0x7f));
+    digits.fold(0, |number, digit| number << 7 | digit)
 }

@@ -124,7 +124,7 @@ async fn measure_newsletters(plugins: &Plugins) {
             &format!("on-data of {kib} KiB with {links} links"),
             async || {
                 let mut sitting = session_sitting.transaction();
-                sitting.set_message_id("01JH2Q0000000000000000TEST".into());
+                sitting.set_message_id("01kdvdna0028t5cy4gnf6yy4hm".into());
                 sitting.set_draft(EditSet::new(Message::parse(bytes.clone()), false));
                 assert_eq!(sitting.on_data(&envelope).await, Verdict::Pass);
                 std::hint::black_box(&sitting);

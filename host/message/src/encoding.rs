@@ -8,7 +8,9 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use memchr::memchr;
 
+use crate::header::without_line_end;
 use crate::limits::{ENCODED_LINE_BYTES_MAX, LINE_BYTES_MAX};
+use crate::lines::Lines;
 
 #[cfg(test)]
 mod tests;
@@ -103,9 +105,10 @@ impl TransferEncoding {
 }
 
 fn lines_within(bytes: &[u8], max: usize) -> bool {
-    bytes
-        .split(|&b| b == b'\n')
-        .all(|line| line.strip_suffix(b"\r").unwrap_or(line).len() <= max)
+    if bytes.len() <= max {
+        return true;
+    }
+    Lines::of(bytes).all(|line| without_line_end(line).len() <= max)
 }
 
 pub(crate) fn hex_pair(pair: &[u8]) -> Option<u8> {
@@ -124,7 +127,7 @@ pub fn quoted_printable_decode(bytes: &[u8]) -> Vec<u8> {
         let end = memchr(b'\n', rest).map_or(rest.len(), |lf| lf + 1);
         let (line, after) = rest.split_at(end);
         rest = after;
-        let content = crate::header::without_line_end(line);
+        let content = without_line_end(line);
         let line_end = &line[content.len()..];
         let content = trim_blanks(content);
         match content.strip_suffix(b"=") {
@@ -166,17 +169,26 @@ fn quoted_printable_line(mut line: &[u8], out: &mut Vec<u8>) {
 
 /// RFC 2045 6.7: lines of at most 76 bytes; CRLF stays a line end, any other CR or LF is encoded.
 pub fn quoted_printable_encode(bytes: &[u8]) -> Vec<u8> {
-    quoted_printable(bytes, false)
+    let mut out = Vec::new();
+    quoted_printable(bytes, false, &mut out);
+    out
+}
+
+/// The same, behind what is there, which ends with a line end.
+pub(crate) fn quoted_printable_encode_into(bytes: &[u8], out: &mut Vec<u8>) {
+    quoted_printable(bytes, false, out);
 }
 
 /// The same with no line that begins with "-", so that none is taken for a delimiter.
 pub(crate) fn quoted_printable_without_dashes(bytes: &[u8]) -> Vec<u8> {
-    quoted_printable(bytes, true)
+    let mut out = Vec::new();
+    quoted_printable(bytes, true, &mut out);
+    out
 }
 
-fn quoted_printable(bytes: &[u8], hide_dashes: bool) -> Vec<u8> {
+fn quoted_printable(bytes: &[u8], hide_dashes: bool, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 8);
+    out.reserve(bytes.len() + bytes.len() / 8);
     let mut column = 0;
     let mut position = 0;
     while let Some(&byte) = bytes.get(position) {
@@ -228,15 +240,24 @@ fn quoted_printable(bytes: &[u8], hide_dashes: bool) -> Vec<u8> {
         }
         column += if plain { 1 } else { 3 };
     }
-    out
 }
 
 /// How many bytes at the beginning stand for themselves wherever they are in a line, at most `max`: the last of a row may be
 /// the last of its line, and is not among them.
 fn plain_run(bytes: &[u8], max: usize) -> usize {
-    let is_plain = |byte: &u8| matches!(byte, b' ' | b'\t' | 33..=126) && *byte != b'=';
-    let row = bytes.iter().take(max + 1).take_while(|byte| is_plain(byte));
-    row.count().saturating_sub(1)
+    const IS_PLAIN: [bool; 256] = {
+        let mut is_plain = [false; 256];
+        let mut byte = b' ';
+        while byte <= b'~' {
+            is_plain[byte as usize] = byte != b'=';
+            byte += 1;
+        }
+        is_plain[b'\t' as usize] = true;
+        is_plain
+    };
+    let row = &bytes[..bytes.len().min(max + 1)];
+    let end = row.iter().position(|&byte| !IS_PLAIN[usize::from(byte)]);
+    end.unwrap_or(row.len()).saturating_sub(1)
 }
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -1,7 +1,7 @@
 //! Line discipline of a whole message: what it needs of a next hop, and mail that never was on the wire made fit for it.
 
 use bytes::Bytes;
-use memchr::{memchr, memchr2_iter, memchr3};
+use memchr::{memchr, memchr2_iter, memchr3, memrchr};
 
 #[cfg(test)]
 mod tests;
@@ -59,6 +59,39 @@ impl Shape {
     /// True if the message can be sent at all: only CRLF ends a line, and there is no NUL.
     pub fn is_clean(&self) -> bool {
         !self.bare && !self.nul
+    }
+}
+
+/// Lines with their ends, from both sides; as `split_inclusive` cuts them, and several times as fast.
+#[derive(Clone)]
+pub(crate) struct Lines<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Lines<'a> {
+    pub fn of(text: &'a [u8]) -> Self {
+        Self { rest: text }
+    }
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let end = memchr(b'\n', self.rest).map_or(self.rest.len(), |at| at + 1);
+        let (line, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        (!line.is_empty()).then_some(line)
+    }
+}
+
+impl DoubleEndedIterator for Lines<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let (_, before) = self.rest.split_last()?;
+        let start = memrchr(b'\n', before).map_or(0, |at| at + 1);
+        let (rest, line) = self.rest.split_at(start);
+        self.rest = rest;
+        Some(line)
     }
 }
 

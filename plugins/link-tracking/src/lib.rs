@@ -9,6 +9,7 @@ mod html;
 mod key;
 mod link;
 mod marker;
+mod name;
 mod pages;
 mod parts;
 mod rewrite;
@@ -38,7 +39,8 @@ const TAG: &str = "link-tracking";
 
 baton_sdk::golden!("golden");
 
-struct LinkTracking {
+/// The plugin.
+pub struct LinkTracking {
     settings: Settings,
 }
 

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 use crate::{marker, template};
 
 /// Longer ones stay: no reader of mail opens them for sure, and a token must hold the whole target.
@@ -24,11 +26,13 @@ pub fn read(value: &str) -> Link<'_> {
         return Link::Marked(marker);
     }
     let decoded = decode(value);
-    let target = match strip(&decoded) {
-        Some(stripped) => Cow::Owned(stripped),
-        None => decoded,
+    let seen = Seen::of(&decoded);
+    let target = if seen.has(Seen::BLANK) {
+        Cow::Owned(strip(&decoded))
+    } else {
+        decoded
     };
-    if is_trackable(&target) {
+    if is_good(&target, seen) {
         Link::Target(target)
     } else {
         Link::Other
@@ -37,10 +41,51 @@ pub fn read(value: &str) -> Link<'_> {
 
 /// Whether that is an absolute http or https URL that leads somewhere.
 pub fn is_trackable(url: &str) -> bool {
+    is_good(url, Seen::of(url))
+}
+
+fn is_good(url: &str, seen: Seen) -> bool {
     url.len() <= TARGET_BYTES_MAX
         && host(url).is_some_and(is_host)
-        && !url.contains(char::is_control)
-        && !template::is_in(url)
+        && !(seen.has(Seen::CONTROL) && url.contains(char::is_control))
+        && !(seen.has(Seen::MARK) && template::is_in(url))
+}
+
+/// Which kinds of bytes a URL holds: one look at each byte, for the few URLs that need a second.
+#[derive(Clone, Copy)]
+struct Seen(u8);
+
+impl Seen {
+    /// ASCII up to the space.
+    const BLANK: u8 = 1;
+    /// May be a control character, or a part of one.
+    const CONTROL: u8 = 2;
+    /// May belong to a placeholder.
+    const MARK: u8 = 4;
+    const KINDS: [u8; 256] = {
+        let mut kinds = [0; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            kinds[byte] = match byte as u8 {
+                0..b' ' => Self::BLANK | Self::CONTROL,
+                b' ' => Self::BLANK,
+                0x7f.. => Self::CONTROL,
+                mark if template::is_mark(mark) => Self::MARK,
+                _ => 0,
+            };
+            byte += 1;
+        }
+        kinds
+    };
+
+    fn of(url: &str) -> Self {
+        let kinds = url.bytes().map(|byte| Self::KINDS[usize::from(byte)]);
+        Self(kinds.fold(0, |seen, kind| seen | kind))
+    }
+
+    fn has(self, kind: u8) -> bool {
+        self.0 & kind != 0
+    }
 }
 
 /// Whether a browser would take that for a host: a URL with any other opens nothing (URL standard, forbidden host code points).
@@ -49,30 +94,40 @@ fn is_host(host: &str) -> bool {
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));
     let inner = inner.unwrap_or(host);
-    !inner.is_empty() && !inner.contains([' ', '"', '<', '>', '[', ']', '^', '`', '{', '|', '}'])
+    let is_forbidden = |byte| {
+        matches!(
+            byte,
+            b' ' | b'"' | b'<' | b'>' | b'[' | b']' | b'^' | b'`' | b'{' | b'|' | b'}'
+        )
+    };
+    !inner.is_empty() && !inner.bytes().any(is_forbidden)
 }
 
 /// Character references resolved as in an attribute (HTML 13.2.5.72 and on): `&copy=` stays.
 fn decode(value: &str) -> Cow<'_, str> {
-    let mut references = value
-        .match_indices('&')
-        .map(|(at, _)| &value[at..])
-        .peekable();
-    if references.peek().is_none() {
+    let mut decoded = String::new();
+    let mut rest = value;
+    while let Some(at) = memchr(b'&', rest.as_bytes()) {
+        let Some(behind) = rest[at..].strip_prefix("&amp;") else {
+            return htmlize::unescape_attribute(value);
+        };
+        if decoded.is_empty() {
+            decoded.reserve(value.len());
+        }
+        decoded.push_str(&rest[..=at]);
+        rest = behind;
+    }
+    if decoded.is_empty() {
         return Cow::Borrowed(value);
     }
-    if references.all(|reference| reference.starts_with("&amp;")) {
-        return Cow::Owned(value.replace("&amp;", "&"));
-    }
-    htmlize::unescape_attribute(value)
+    decoded.push_str(rest);
+    Cow::Owned(decoded)
 }
 
-/// Browsers drop controls and spaces around a URL and line breaks and tabs within; nothing where there are none.
-fn strip(url: &str) -> Option<String> {
-    let trimmed = url.trim_matches(|c: char| c <= ' ');
-    let breaks = ['\t', '\n', '\r'];
-    let changed = trimmed.len() != url.len() || trimmed.contains(breaks);
-    changed.then(|| trimmed.replace(breaks, ""))
+/// Browsers drop controls and spaces around a URL and line breaks and tabs within.
+fn strip(url: &str) -> String {
+    url.trim_matches(|c: char| c <= ' ')
+        .replace(['\t', '\n', '\r'], "")
 }
 
 /// The host of an absolute http or https URL, as written; nothing for other URLs.
@@ -84,7 +139,9 @@ pub fn host(url: &str) -> Option<&str> {
             .then(|| &url[scheme.len()..])
     };
     let rest = after("https://").or_else(|| after("http://"))?;
-    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let is_end = |byte| matches!(byte, b'/' | b'?' | b'#' | b'\\');
+    let end = rest.bytes().position(is_end).unwrap_or(rest.len());
+    let authority = &rest[..end];
     let host = authority.rsplit('@').next().unwrap_or_default();
     if host.starts_with('[') {
         return Some(host.split_inclusive(']').next().unwrap_or_default());

@@ -33,8 +33,14 @@ const ATTRIBUTES: [(&str, When); 18] = [
     ("data-disable-click-tracking", When::There),
 ];
 
+/// Of the shortest of them.
+const NAME_BYTES_MIN: usize = "notrack".len();
+
 /// Whether an attribute of that name and value is a marker, and then whether it asks to leave the link alone.
 pub fn attribute(name: &str, value: &str) -> Option<bool> {
+    if name.len() < NAME_BYTES_MIN {
+        return None;
+    }
     let found = ATTRIBUTES
         .iter()
         .find(|(marker, _)| name.eq_ignore_ascii_case(marker))?;

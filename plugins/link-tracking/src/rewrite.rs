@@ -131,27 +131,40 @@ fn element(html: &str, tokens: &Tokens<'_>, track: &mut Track<'_>, splices: &mut
             &html[attribute.value.clone()],
         )
     };
-    let stays = attributes
-        .iter()
-        .any(|attribute| marker(attribute) == Some(true));
+    let mut is_marked = false;
+    let mut stays = false;
+    for asks in attributes.iter().filter_map(marker) {
+        is_marked = true;
+        stays |= asks;
+    }
     let href = attributes
         .iter()
         .position(|attribute| tokens.is(&attribute.name, "href"));
+    if !is_marked {
+        if let Some(href) = href {
+            value(html, &attributes[href].value, stays, track, splices);
+        }
+        return;
+    }
     for (position, attribute) in attributes.iter().enumerate() {
         if marker(attribute).is_some() {
             splices.remove(with_space_before(html, attribute));
         } else if Some(position) == href {
-            match link::read(&html[attribute.value.clone()]) {
-                Link::Target(target) if !stays => {
-                    splices.replace(attribute.value.clone(), |into| track(&target, into));
-                }
-                Link::Marked(marker) => {
-                    let start = attribute.value.start;
-                    splices.remove(start + marker.start..start + marker.end);
-                }
-                _ => {}
-            }
+            value(html, &attribute.value, stays, track, splices);
         }
+    }
+}
+
+/// The value of the attribute that makes the element a link.
+fn value(html: &str, at: &Range<usize>, stays: bool, track: &mut Track<'_>, splices: &mut Splices) {
+    match link::read(&html[at.clone()]) {
+        Link::Target(target) if !stays => {
+            splices.replace(at.clone(), |into| track(&target, into));
+        }
+        Link::Marked(marker) => {
+            splices.remove(at.start + marker.start..at.start + marker.end);
+        }
+        _ => {}
     }
 }
 

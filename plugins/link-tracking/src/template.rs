@@ -6,20 +6,32 @@
 
 /// Whether the URL holds a placeholder of some template language.
 pub fn is_in(url: &str) -> bool {
-    let is_suspect = |byte| matches!(byte, b'{' | b'}' | b'|' | b'<' | b'>' | b'[' | b'%');
-    url.bytes().any(is_suspect)
-        && (MARKS.iter().any(|mark| url.contains(mark))
+    let in_brackets = || {
+        MARKS.iter().any(|mark| url.contains(mark))
             || enclosed(url, '{', '}').any(is_in_braces)
             || enclosed(url, '<', '>').any(|(_, word)| is_name(word))
             || enclosed(url, '[', ']').any(is_in_brackets)
-            || url
-                .match_indices('%')
-                .any(|(at, _)| is_between_per_cents(&url[at + 1..])))
+    };
+    let behind_per_cent = |at| {
+        let rest: &str = &url[at + 1..];
+        rest.starts_with(['%', '(']) || is_between_per_cents(rest)
+    };
+    url.bytes().any(is_bracket) && in_brackets()
+        || memchr::memchr_iter(b'%', url.as_bytes()).any(behind_per_cent)
 }
 
-/// What no URL holds by chance.
-const MARKS: [&str; 14] = [
-    "{{", "}}", "{%", "%}", "*|", "|*", "<%", "%>", "<?", "?>", "${", "[[", "%%", "%(",
+/// Whether a placeholder may hold that byte where a URL does not.
+pub const fn is_mark(byte: u8) -> bool {
+    is_bracket(byte) || byte == b'%'
+}
+
+const fn is_bracket(byte: u8) -> bool {
+    matches!(byte, b'{' | b'}' | b'|' | b'<' | b'>' | b'[')
+}
+
+/// What no URL holds by chance; `%%` and `%(` are of their kind.
+const MARKS: [&str; 12] = [
+    "{{", "}}", "{%", "%}", "*|", "|*", "<%", "%>", "<?", "?>", "${", "[[",
 ];
 
 const NAME_BYTES_MAX: usize = 64;

@@ -65,16 +65,25 @@ impl Wishes {
     }
 }
 
-/// A URL's prefix and the key, once it is known that they are needed.
+/// A URL's prefix and what signs, once it is known that they are needed.
 struct Signing {
     base: String,
-    key: Vec<u8>,
+    signer: Signer,
+}
+
+impl Signing {
+    /// Appends the address of a page.
+    fn write(&mut self, kind: Kind, index: u16, target: &str, into: &mut String) {
+        into.push_str(&self.base);
+        into.push_str(kind.path());
+        self.signer.write(kind, index, target, into);
+    }
 }
 
 pub struct Tracker<'a> {
     settings: &'a Settings,
     wishes: Wishes,
-    subject: Subject,
+    is_for_one: bool,
     signing: Option<Signing>,
 }
 
@@ -89,10 +98,10 @@ impl<'a> Tracker<'a> {
         let signing = match base {
             Some(base) if wanted => {
                 let secret = settings.key_secrets.get(&settings.key_id);
-                let base = base.trim_end_matches('/').to_owned();
+                let key = key::signing(&settings.key_id, secret)?;
                 Some(Signing {
-                    base,
-                    key: key::signing(&settings.key_id, secret)?,
+                    base: base.trim_end_matches('/').to_owned(),
+                    signer: Signer::new(&settings.key_id, &key, &subject),
                 })
             }
             _ => None,
@@ -100,7 +109,7 @@ impl<'a> Tracker<'a> {
         Ok(Self {
             settings,
             wishes,
-            subject,
+            is_for_one: !subject.recipient.is_empty(),
             signing,
         })
     }
@@ -113,7 +122,7 @@ impl<'a> Tracker<'a> {
         for part in all.iter().filter(|part| parts::is_body(part, &all)) {
             if part.is_html() {
                 links.html(part, &mut pixel)?;
-            } else if part.is_plain() && self.settings.text {
+            } else if part.is_plain() && links.settings.text {
                 links.plain(part)?;
             }
         }
@@ -121,20 +130,16 @@ impl<'a> Tracker<'a> {
     }
 
     /// RFC 8058, where configured, where one recipient is known, and where the application has not done so itself.
-    pub fn offer_unsubscribe(&self) -> Result<()> {
-        let Some(signing) = self
-            .signing
-            .as_ref()
-            .filter(|_| self.settings.list_unsubscribe)
-        else {
+    pub fn offer_unsubscribe(&mut self) -> Result<()> {
+        let offers = self.settings.list_unsubscribe && self.is_for_one;
+        let Some(signing) = self.signing.as_mut().filter(|_| offers) else {
             return Ok(());
         };
-        if self.subject.recipient.is_empty() || message::header("List-Unsubscribe").is_some() {
+        if message::header("List-Unsubscribe").is_some() {
             return Ok(());
         }
-        let mut value = format!("<{}{}", signing.base, Kind::Unsubscribe.path());
-        self.signer(signing, Kind::Unsubscribe)
-            .write(0, "", &mut value);
+        let mut value = "<".to_owned();
+        signing.write(Kind::Unsubscribe, 0, "", &mut value);
         value.push('>');
         let added = message::prepend_header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
             .and_then(|()| message::prepend_header("List-Unsubscribe", &value));
@@ -144,40 +149,37 @@ impl<'a> Tracker<'a> {
         Ok(())
     }
 
-    fn pixel(&self) -> Option<String> {
-        let signing = self.signing.as_ref().filter(|_| self.wishes.opens)?;
-        let mut html = format!("<img src=\"{}{}", signing.base, Kind::Open.path());
-        self.signer(signing, Kind::Open).write(0, "", &mut html);
+    fn pixel(&mut self) -> Option<String> {
+        let signing = self.signing.as_mut().filter(|_| self.wishes.opens)?;
+        let mut html = "<img src=\"".to_owned();
+        signing.write(Kind::Open, 0, "", &mut html);
         html.push_str(
             "\" width=\"1\" height=\"1\" alt=\"\" border=\"0\" style=\"height:1px;width:1px;border:0;margin:0;padding:0\">",
         );
         Some(html)
-    }
-
-    fn signer(&self, signing: &Signing, kind: Kind) -> Signer {
-        Signer::new(kind, &self.settings.key_id, &signing.key, &self.subject)
     }
 }
 
 /// Writes the links of a message and counts them.
 struct Links<'a> {
     settings: &'a Settings,
-    clicks: Option<(&'a str, Signer)>,
+    clicks: Option<&'a mut Signing>,
     /// Targets of the List-Unsubscribe header: whoever wants to leave is not followed.
-    unsubscribe: String,
+    unsubscribe: Vec<String>,
     count: u16,
 }
 
 impl<'a> Links<'a> {
-    fn new(tracker: &'a Tracker<'a>) -> Self {
-        let signing = tracker.signing.as_ref().filter(|_| tracker.wishes.clicks);
+    fn new(tracker: &'a mut Tracker<'_>) -> Self {
+        let clicks = tracker.signing.as_mut().filter(|_| tracker.wishes.clicks);
+        let unsubscribe = match clicks {
+            Some(_) => unsubscribe_targets(),
+            None => Vec::new(),
+        };
         Self {
             settings: tracker.settings,
-            clicks: signing
-                .map(|signing| (signing.base.as_str(), tracker.signer(signing, Kind::Click))),
-            unsubscribe: signing
-                .and_then(|_| message::header("List-Unsubscribe"))
-                .unwrap_or_default(),
+            clicks,
+            unsubscribe,
             count: 0,
         }
     }
@@ -210,25 +212,17 @@ impl<'a> Links<'a> {
     }
 
     fn write(&mut self, target: &str, into: &mut String) -> bool {
-        let Some((base, _)) = &self.clicks else {
+        let (listed, excluded) = (self.listed_for_unsubscribe(target), self.excluded(target));
+        let Some(signing) = &mut self.clicks else {
             return false;
         };
         let own = target
-            .strip_prefix(*base)
+            .strip_prefix(&*signing.base)
             .is_some_and(|rest| rest.starts_with('/'));
-        if self.count >= LINKS_MAX
-            || own
-            || self.listed_for_unsubscribe(target)
-            || self.excluded(target)
-        {
+        if self.count >= LINKS_MAX || own || listed || excluded {
             return false;
         }
-        let Some((base, signer)) = &mut self.clicks else {
-            return false;
-        };
-        into.push_str(base);
-        into.push_str(Kind::Click.path());
-        signer.write(self.count, target, into);
+        signing.write(Kind::Click, self.count, target, into);
         self.count += 1;
         true
     }
@@ -240,10 +234,14 @@ impl<'a> Links<'a> {
     }
 
     fn listed_for_unsubscribe(&self, target: &str) -> bool {
-        !self.unsubscribe.is_empty()
-            && self
-                .unsubscribe
-                .split(['<', '>'])
-                .any(|listed| listed.split_ascii_whitespace().eq([target]))
+        self.unsubscribe.iter().any(|listed| listed == target)
     }
+}
+
+/// The addresses between the brackets of the header, without the white space around them.
+fn unsubscribe_targets() -> Vec<String> {
+    let value = message::header("List-Unsubscribe").unwrap_or_default();
+    let targets = value.split(['<', '>']).map(str::trim_ascii);
+    let targets = targets.filter(|target| !target.is_empty());
+    targets.map(str::to_owned).collect()
 }

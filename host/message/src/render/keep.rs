@@ -8,9 +8,10 @@ use std::borrow::Cow;
 use memchr::memchr_iter;
 
 use crate::charset::Charset;
-use crate::encoding::{quoted_printable_decode, quoted_printable_encode};
+use crate::encoding::{quoted_printable_decode, quoted_printable_encode_into};
 use crate::header::without_line_end;
 use crate::limits::LINE_BYTES_MAX;
+use crate::lines::Lines;
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +37,7 @@ fn charset_by_lines(charset: Charset, content: &[u8], old: &str, text: &str) -> 
         return None;
     }
     let alignment = Alignment::of(old.as_bytes(), text.as_bytes());
-    let mut units = Units::new(content.split_inclusive(|&byte| byte == b'\n'));
+    let mut units = Units::new(Lines::of(content));
     let mut old_lines = Units::new(old.split_inclusive('\n'));
     let mut out = Vec::with_capacity(content.len() + text.len() / 2);
     for (at, line) in text.split_inclusive('\n').enumerate() {
@@ -56,20 +57,24 @@ fn charset_by_lines(charset: Charset, content: &[u8], old: &str, text: &str) -> 
 pub(super) fn quoted_printable(raw: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
     let alignment = Alignment::of(old, new);
     let mut units = Units::new(LogicalLines { rest: raw });
-    let mut out = Vec::with_capacity(raw.len() + raw.len() / 4);
-    for (at, line) in new.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        let unit = alignment.origin(at).and_then(|origin| units.get(origin));
+    let mut old_lines = Units::new(Lines::of(old));
+    let mut out =
+        Vec::with_capacity(raw.len() + raw.len() / 4 + new.len().saturating_sub(old.len()));
+    for (at, line) in Lines::of(new).enumerate() {
+        let origin = alignment.origin(at);
+        // Cheaper to see than by decoding, and most lines that changed are seen so.
+        let origin = origin.filter(|&origin| old_lines.get(origin) == Some(line));
+        let unit = origin.and_then(|origin| units.get(origin));
         match unit.filter(|unit| fits(unit) && quoted_printable_decode(unit) == line) {
             Some(unit) => out.extend_from_slice(unit),
-            None => out.extend_from_slice(&quoted_printable_encode(line)),
+            None => quoted_printable_encode_into(line, &mut out),
         }
     }
     out
 }
 
 fn fits(unit: &[u8]) -> bool {
-    unit.split_inclusive(|&byte| byte == b'\n')
-        .all(|line| without_line_end(line).len() <= LINE_BYTES_MAX)
+    Lines::of(unit).all(|line| without_line_end(line).len() <= LINE_BYTES_MAX)
 }
 
 /// Lines of quoted-printable with those that a soft break joins to them.
@@ -82,7 +87,7 @@ impl<'a> Iterator for LogicalLines<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         let mut end = 0;
-        for line in self.rest.split_inclusive(|&byte| byte == b'\n') {
+        for line in Lines::of(self.rest) {
             end += line.len();
             if !line.trim_ascii_end().ends_with(b"=") {
                 break;
@@ -124,7 +129,7 @@ struct Alignment {
 
 impl Alignment {
     fn of(old: &[u8], new: &[u8]) -> Self {
-        let split = |text| <[u8]>::split_inclusive(text, |&byte| byte == b'\n');
+        let split = Lines::of;
         let (old_lines, new_lines) = (lines(old), lines(new));
         let same = |(a, b): &(&[u8], &[u8])| a == b;
         let before = split(old).zip(split(new)).take_while(same).count();

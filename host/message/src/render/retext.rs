@@ -9,6 +9,7 @@ use super::keep;
 use crate::edit::EditSet;
 use crate::encoding::{TransferEncoding, quoted_printable_without_dashes};
 use crate::header::HeaderSection;
+use crate::lines::Lines;
 use crate::message::Message;
 use crate::mime::Part;
 use crate::params;
@@ -165,8 +166,7 @@ fn holds_delimiter(message: &Message, part: &Part, body: &[u8]) -> bool {
         above = parent.parent();
     }
     !boundaries.is_empty()
-        && body
-            .split(|&byte| byte == b'\n')
+        && Lines::of(body)
             .filter_map(|line| line.strip_prefix(b"--"))
             .any(|line| boundaries.iter().any(|boundary| line.starts_with(boundary)))
 }

@@ -19,7 +19,7 @@ fn path(kind: Kind, target: &str) -> String {
         sent: clock::now_seconds() as u32 - 60,
     };
     let mut path = kind.path().to_owned();
-    Signer::new(kind, "1", &key, &subject).write(3, target, &mut path);
+    Signer::new("1", &key, &subject).write(kind, 3, target, &mut path);
     path
 }
 
@@ -211,7 +211,7 @@ fn an_old_key_still_verifies_after_another_took_over() {
     assert_eq!(answer(&settings, &old).expect("an answer").status, 302);
     let key = key::signing("2", settings.key_secrets.get("2")).expect("a key");
     let mut path = "/c/".to_owned();
-    Signer::new(Kind::Click, "2", &key, &Subject::default()).write(0, TARGET, &mut path);
+    Signer::new("2", &key, &Subject::default()).write(Kind::Click, 0, TARGET, &mut path);
     assert_eq!(
         answer(&settings, &Request::get(path))
             .expect("an answer")
