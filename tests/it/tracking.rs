@@ -323,22 +323,31 @@ impl Token {
     fn read(text: &[u8]) -> Self {
         let bytes = URL_SAFE_NO_PAD.decode(text).expect("base64url");
         let (lead, mut rest) = (bytes[0], &bytes[1..bytes.len() - 16]);
-        assert_eq!(lead >> 4, 2, "version 1, and a message that is no number");
-        let mut texts = Vec::new();
-        for nth in 0..4 {
-            let length = number(&mut rest);
-            let (text, after) = rest.split_at(usize::from(length));
-            texts.push(String::from_utf8(text.to_vec()).expect("UTF-8"));
-            // The message's name is followed by the time.
-            rest = &after[if nth == 1 { 4 } else { 0 }..];
+        assert_eq!(lead >> 5, 1, "the version");
+        take_text(&mut rest); // the key
+        if lead & 0x10 == 0 {
+            take_text(&mut rest);
+            rest = &rest[4..]; // the time
+        } else {
+            rest = &rest[16..];
         }
+        let recipient = take_text(&mut rest);
+        take_text(&mut rest); // the account
         let start = ["", "https://", "http://", "https://www."][usize::from(lead >> 2 & 3)];
         Self {
             index: number(&mut rest),
-            recipient: texts.swap_remove(2),
+            recipient,
             target: format!("{start}{}", std::str::from_utf8(rest).expect("UTF-8")),
         }
     }
+}
+
+/// With its length before it.
+fn take_text(bytes: &mut &[u8]) -> String {
+    let length = number(bytes);
+    let (text, rest) = bytes.split_at(usize::from(length));
+    *bytes = rest;
+    String::from_utf8(text.to_vec()).expect("UTF-8")
 }
 
 /// Seven bits a byte, the lowest first.

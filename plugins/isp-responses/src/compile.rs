@@ -9,7 +9,7 @@
 use crate::normal;
 use crate::reason::{Disposition, Reason, Scope};
 use crate::source::{RuleSource, STAGES, Source};
-use crate::table::{ABSENT, HEADER_WORDS, MARK_TERMS, MARKS, op};
+use crate::table::{ABSENT, HEADER_WORDS, MARK_TERMS, MARKS, key, op};
 use std::collections::{BTreeMap, HashMap};
 
 /// More choices than this are not multiplied out into phrases.
@@ -92,7 +92,7 @@ pub fn compile(sources: &[Source], known_providers: &[String]) -> Result<Vec<u8>
 
     let mut clauses = Clauses::default();
     let mut rules = Words::default();
-    let mut bare_rules: Vec<u16> = Vec::new();
+    let mut bare_rules: Vec<(u16, u16)> = Vec::new();
     let mut number: u16 = 0;
     for source in sources {
         for rule in &source.rule {
@@ -101,7 +101,7 @@ pub fn compile(sources: &[Source], known_providers: &[String]) -> Result<Vec<u8>
                 .rule(rule, number, &providers, &mut clauses, &mut rules)
                 .map_err(|e| format!("{}: {e}", rule.id))?;
             if rule.any.is_empty() && rule.all.is_empty() {
-                bare_rules.push(number);
+                bare_rules.extend(bare_keys(rule)?.into_iter().map(|key| (key, number)));
             }
             debug_assert_eq!(rules.len() - at, crate::table::RULE_WORDS);
             number += 1;
@@ -130,8 +130,8 @@ pub fn compile(sources: &[Source], known_providers: &[String]) -> Result<Vec<u8>
             }
         }
     }
-    // Sorted, to be searched; of two that name one host the first counts.
-    host_names.sort_by(|one, other| one.0.cmp(&other.0));
+    // Sorted, to be searched, by length first, which is quicker to compare; of two that name one host the first counts.
+    host_names.sort_by(|(one, _), (other, _)| (one.len(), one).cmp(&(other.len(), other)));
     host_names.dedup_by(|one, other| one.0 == other.0);
     let mut hosts = Words::default();
     for (host, index) in host_names {
@@ -182,7 +182,10 @@ pub fn compile(sources: &[Source], known_providers: &[String]) -> Result<Vec<u8>
     let (trie, outputs) = compiler.trie();
     let strings = std::mem::take(&mut compiler.strings);
     let mut bare = Words::default();
-    for rule in bare_rules {
+    bare_rules.sort_unstable();
+    bare_rules.dedup();
+    for (key, rule) in bare_rules {
+        bare.push(key);
         bare.push(rule);
     }
     let sections: [Vec<u8>; 11] = [
@@ -728,6 +731,32 @@ fn spellings(literal: &str) -> Vec<String> {
         );
     }
     all
+}
+
+/// Where a rule without words is looked for: wherever its conditions can hold.
+fn bare_keys(rule: &RuleSource) -> Result<Vec<u16>, Mistake> {
+    let mut keys = Vec::new();
+    for status in &rule.status {
+        let [_, subject, _] = status_pattern(status)?;
+        if subject == u16::MAX {
+            return Ok(vec![key::ALWAYS]);
+        }
+        keys.push(key::subject(subject));
+    }
+    if keys.is_empty() {
+        for code in &rule.code {
+            let (low, high) = code_pattern(code)?;
+            if low == high {
+                keys.push(key::code(low));
+            } else {
+                keys.extend((low / 100..=high / 100).map(|class| key::class(class * 100)));
+            }
+        }
+    }
+    if keys.is_empty() {
+        keys.push(key::ALWAYS);
+    }
+    Ok(keys)
 }
 
 fn code_pattern(code: &str) -> Result<(u16, u16), Mistake> {

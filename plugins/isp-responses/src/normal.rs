@@ -96,7 +96,11 @@ pub fn normalise(text: &str) -> Normal {
         base: text.as_ptr() as usize,
         ..Normal::default()
     };
-    for chunk in text[..end].split(|c: char| c.is_whitespace() || is_bracket(c)) {
+    let parts = |c: char| match u8::try_from(c) {
+        Ok(byte @ 0..0x80) => parts_chunks(byte),
+        _ => c.is_whitespace() || is_bracket(c),
+    };
+    for chunk in text[..end].split(parts) {
         if !chunk.is_empty() {
             normal.chunk(chunk, 0);
         }
@@ -104,23 +108,25 @@ pub fn normalise(text: &str) -> Normal {
     normal
 }
 
+/// The ASCII bytes among those below, and white space.
+fn parts_chunks(byte: u8) -> bool {
+    const PARTS: [bool; 128] = {
+        let mut parts = [false; 128];
+        let bytes = b" \t\n\x0b\x0c\r<>()[]{}\",;|`";
+        let mut at = 0;
+        while at < bytes.len() {
+            parts[bytes[at] as usize] = true;
+            at += 1;
+        }
+        parts
+    };
+    PARTS[usize::from(byte)]
+}
+
 fn is_bracket(c: char) -> bool {
     matches!(
         c,
-        '<' | '>'
-            | '('
-            | ')'
-            | '['
-            | ']'
-            | '{'
-            | '}'
-            | '"'
-            | ','
-            | ';'
-            | '|'
-            | '`'
-            | '«'
-            | '»'
+        '«' | '»'
             | '“'
             | '”'
             | '„'
@@ -146,6 +152,14 @@ impl Normal {
     }
 
     fn chunk(&mut self, chunk: &str, depth: u8) {
+        if chunk.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+            // Most are plain words, and need no closer look.
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(chunk.as_bytes());
+            self.bytes[start..].make_ascii_lowercase();
+            self.end_word(start, false);
+            return;
+        }
         let chunk =
             chunk.trim_start_matches(['#', '*', '=', '-', '\'', ':', '.', '~', '_', '+', '&']);
         let bare =

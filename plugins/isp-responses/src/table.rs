@@ -44,6 +44,8 @@ const STRINGS: usize = 10;
 const HOST_BYTES_MAX: usize = 255;
 /// More places of phrases in one text are not kept.
 const HITS_MAX: usize = 1024;
+/// Most texts have fewer.
+const HITS_COMMON: usize = 128;
 
 /// A place where a term stands: words `start` to `end`, exclusive.
 #[derive(Clone, Copy, Debug)]
@@ -51,26 +53,115 @@ struct Hit {
     term: u16,
     start: u16,
     end: u16,
+    /// Number of the next place of the same term, counted from 1; 0 is none.
+    next: u16,
 }
 
-/// All places, by term, and which terms have any.
+/// All places, in a chain for each term.
 struct Hits {
-    sorted: Vec<Hit>,
-    present: Vec<u64>,
+    places: Vec<Hit>,
+    present: Numbers,
+    /// How many terms stand before those of each word of `present`.
+    before: Vec<u16>,
+    /// Number of the last place of each term that has one, in the order of the terms.
+    last: Vec<u16>,
 }
 
 impl Hits {
-    fn has(&self, term: u16) -> bool {
-        self.present[usize::from(term) / 64] & 1 << (term % 64) != 0
+    fn new(mut places: Vec<Hit>, terms: usize) -> Hits {
+        let mut present = Numbers::new(terms);
+        places.retain(|hit| usize::from(hit.term) < terms);
+        places.truncate(HITS_MAX);
+        for hit in &places {
+            present.insert(hit.term);
+        }
+        let mut count = 0;
+        let counted = present.bits.iter().map(|word| {
+            let before = count;
+            count += word.count_ones() as u16;
+            before
+        });
+        let mut hits = Hits {
+            before: counted.collect(),
+            last: vec![0; usize::from(count)],
+            present,
+            places: Vec::new(),
+        };
+        for (number, hit) in (1..).zip(&mut places) {
+            let place = hits.place(hit.term);
+            hit.next = std::mem::replace(&mut hits.last[place], number);
+        }
+        hits.places = places;
+        hits
     }
 
-    fn places(&self, term: u16) -> &[Hit] {
-        let start = self.sorted.partition_point(|h| h.term < term);
-        let length = self.sorted[start..]
-            .iter()
-            .take_while(|h| h.term == term)
-            .count();
-        &self.sorted[start..start + length]
+    fn has(&self, term: u16) -> bool {
+        self.present.bits[usize::from(term) / 64] & 1 << (term % 64) != 0
+    }
+
+    /// Where in `last` a term stands that is present.
+    fn place(&self, term: u16) -> usize {
+        let word = usize::from(term) / 64;
+        let lower = self.present.bits[word] & ((1 << (term % 64)) - 1);
+        usize::from(self.before[word]) + lower.count_ones() as usize
+    }
+
+    fn places(&self, term: u16) -> impl Iterator<Item = Hit> + '_ {
+        let at = |number: u16| {
+            self.places
+                .get(usize::from(number).wrapping_sub(1))
+                .copied()
+        };
+        let last = if self.has(term) {
+            self.last[self.place(term)]
+        } else {
+            0
+        };
+        std::iter::successors(at(last), move |hit| at(hit.next))
+    }
+}
+
+/// A set of small numbers, which comes out in order.
+struct Numbers {
+    bits: Vec<u64>,
+}
+
+impl Numbers {
+    fn new(count: usize) -> Numbers {
+        Numbers {
+            bits: vec![0; count / 64 + 1],
+        }
+    }
+
+    fn insert(&mut self, number: u16) {
+        self.bits[usize::from(number) / 64] |= 1 << (number % 64);
+    }
+
+    fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        self.bits.iter().enumerate().flat_map(|(at, word)| {
+            let not_zero = |word: u64| (word != 0).then_some(word);
+            let words = std::iter::successors(not_zero(*word), move |w| not_zero(w & (w - 1)));
+            words.map(move |word| (at * 64) as u16 + word.trailing_zeros() as u16)
+        })
+    }
+}
+
+/// Under which keys rules without words are found: by a status, by the subject of a status, by a code, by its class, or always.
+pub mod key {
+    pub const ALWAYS: u16 = 0;
+    const SUBJECT: u16 = 0x8000;
+    const CLASS: u16 = 0x4000;
+
+    pub fn subject(subject: u16) -> u16 {
+        SUBJECT | subject
+    }
+
+    pub fn class(code: u16) -> u16 {
+        CLASS | (code / 100)
+    }
+
+    pub fn code(code: u16) -> u16 {
+        code
     }
 }
 
@@ -98,6 +189,43 @@ pub struct Found {
     pub candidates: Vec<Candidate>,
     pub provider: Option<u16>,
     pub list: Option<u16>,
+}
+
+/// A section as 16-bit words; 0 beyond the end.
+#[derive(Clone, Copy)]
+struct Words<'a>(&'a [[u8; 2]]);
+
+impl<'a> Words<'a> {
+    fn of(section: &'a [u8]) -> Words<'a> {
+        Words(section.as_chunks().0)
+    }
+
+    fn at(self, index: usize) -> u16 {
+        self.0
+            .get(index)
+            .map_or(0, |word| u16::from_le_bytes(*word))
+    }
+
+    /// The 32-bit number that begins at that word.
+    fn long(self, index: usize) -> u32 {
+        u32::from(self.at(index)) | u32::from(self.at(index + 1)) << 16
+    }
+}
+
+/// A section as 32-bit words; 0 beyond the end.
+#[derive(Clone, Copy)]
+struct Longs<'a>(&'a [[u8; 4]]);
+
+impl<'a> Longs<'a> {
+    fn of(section: &'a [u8]) -> Longs<'a> {
+        Longs(section.as_chunks().0)
+    }
+
+    fn at(self, index: usize) -> u32 {
+        self.0
+            .get(index)
+            .map_or(0, |long| u32::from_le_bytes(*long))
+    }
 }
 
 /// One compiled set of rules.
@@ -139,8 +267,9 @@ impl<'a> Table<'a> {
     fn string_bytes(&self, at: u32) -> &'a [u8] {
         let strings = self.section(STRINGS);
         let at = at as usize;
-        let length = usize::from(word(strings, at, 0));
-        &strings[at + 2..at + 2 + length]
+        let length = strings.get(at..).and_then(<[u8]>::first_chunk);
+        let length = length.map_or(0, |bytes| usize::from(u16::from_le_bytes(*bytes)));
+        strings.get(at + 2..at + 2 + length).unwrap_or_default()
     }
 
     /// The names of all providers, in the order of their numbers.
@@ -182,15 +311,15 @@ impl<'a> Table<'a> {
 
     /// The provider that names exactly this end of a host name.
     fn provider_of_end(&self, end: &[u8]) -> Option<u16> {
-        let records = self.section(HOSTS);
-        let (mut low, mut high) = (0, records.len() / 6);
+        let records = Words::of(self.section(HOSTS));
+        let (mut low, mut high) = (0, records.0.len() / 3);
         while low < high {
             let middle = low.midpoint(high);
-            let known = self.string_bytes(u32_at(records, middle * 6));
-            match known.cmp(end) {
+            let known = self.string_bytes(records.long(middle * 3));
+            match (known.len(), known).cmp(&(end.len(), end)) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Some(word(records, middle * 6 + 4, 0)),
+                std::cmp::Ordering::Equal => return Some(records.at(middle * 3 + 2)),
             }
         }
         None
@@ -199,24 +328,19 @@ impl<'a> Table<'a> {
     /// Matches a text. `provider`: known from the host; the text can tell it too.
     pub fn search(&self, normal: &Normal, facts: &Facts<'_>, provider: Option<u16>) -> Found {
         let hits = self.hits(normal);
-        let mut rules: Vec<u16> = Vec::new();
+        let mut rules = Numbers::new(self.section(RULES).len() / (RULE_WORDS * 2));
         let mut found = Found {
             provider,
             ..Found::default()
         };
-        let anchors = self.section(ANCHORS);
-        let clauses = self.section(CLAUSES);
-        let mut previous = u16::MAX;
-        for hit in &hits.sorted {
-            if hit.term == previous {
-                continue;
-            }
-            previous = hit.term;
-            let mut at = u32_at(anchors, usize::from(hit.term) * 4) as usize;
-            let end = u32_at(anchors, usize::from(hit.term) * 4 + 4) as usize;
+        let anchors = Longs::of(self.section(ANCHORS));
+        let clauses = Words::of(self.section(CLAUSES));
+        for term in hits.present.iter() {
+            let mut at = anchors.at(usize::from(term)) as usize;
+            let end = anchors.at(usize::from(term) + 1) as usize;
             while at < end {
-                let target = word(clauses, 0, at);
-                let count = usize::from(word(clauses, 0, at + 1));
+                let target = clauses.at(at);
+                let count = usize::from(clauses.at(at + 1));
                 if holds(&hits, clauses, at + 2, count) {
                     if target & PROVIDER_BIT != 0 {
                         found.provider = found.provider.or(Some(target & !PROVIDER_BIT));
@@ -225,24 +349,25 @@ impl<'a> Table<'a> {
                         // The lists that name themselves best stand first.
                         found.list = Some(found.list.map_or(list, |l| l.min(list)));
                     } else {
-                        rules.push(target);
+                        rules.insert(target);
                     }
                 }
                 at += 2 + 2 * count;
             }
         }
         found.provider = found.provider.or(facts.guess);
-        for record in self.section(BARE).chunks_exact(2) {
-            rules.push(word(record, 0, 0));
+        self.bare(key::ALWAYS, &mut rules);
+        self.bare(key::code(facts.code), &mut rules);
+        self.bare(key::class(facts.code), &mut rules);
+        for status in facts.statuses {
+            self.bare(key::subject(status[1]), &mut rules);
         }
-        rules.sort_unstable();
-        rules.dedup();
-        for rule in rules {
+        let records = Words::of(self.section(RULES));
+        for rule in rules.iter() {
             if self.conditions(rule, &hits, facts, found.provider) {
                 let record = usize::from(rule) * RULE_WORDS;
-                let words = self.section(RULES);
-                let reason = Reason::from_number(word(words, 0, record + 4) as u8);
-                let score = word(words, 0, record + 5) as i16;
+                let reason = Reason::from_number(records.at(record + 4) as u8);
+                let score = records.at(record + 5) as i16;
                 found.candidates.push(Candidate {
                     rule,
                     reason,
@@ -253,20 +378,34 @@ impl<'a> Table<'a> {
         found
     }
 
+    /// Adds the rules without words that stand under a key.
+    fn bare(&self, key: u16, rules: &mut Numbers) {
+        let records = Words::of(self.section(BARE));
+        let count = records.0.len() / 2;
+        let key_at = |at: usize| records.at(at * 2);
+        let (mut low, mut high) = (0, count);
+        while low < high {
+            let middle = low.midpoint(high);
+            if key_at(middle) < key {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        while low < count && key_at(low) == key {
+            rules.insert(records.at(low * 2 + 1));
+            low += 1;
+        }
+    }
+
     /// Calls `each` with the reasons that a status speaks for, and how much.
     pub fn priors(&self, status: [u16; 3], mut each: impl FnMut(Reason, i16)) {
-        let words = self.section(PRIORS);
-        for i in (0..words.len() / 2).step_by(5) {
-            let pattern = [
-                word(words, 0, i),
-                word(words, 0, i + 1),
-                word(words, 0, i + 2),
-            ];
+        let words = Words::of(self.section(PRIORS));
+        for i in (0..words.0.len()).step_by(5) {
+            let pattern = [words.at(i), words.at(i + 1), words.at(i + 2)];
             if status_fits(pattern, status) {
-                each(
-                    Reason::from_number(word(words, 0, i + 3) as u8),
-                    word(words, 0, i + 4) as i16,
-                );
+                let reason = Reason::from_number(words.at(i + 3) as u8);
+                each(reason, words.at(i + 4) as i16);
             }
         }
     }
@@ -287,92 +426,74 @@ impl<'a> Table<'a> {
 
     /// Disposition, scope, and kind and seconds of advice, where the rule states them (65535 where not).
     pub fn rule_effects(&self, rule: u16) -> (u16, u16, u16, u32) {
-        let words = self.section(RULES);
+        let words = Words::of(self.section(RULES));
         let record = usize::from(rule) * RULE_WORDS;
         (
-            word(words, 0, record + 7),
-            word(words, 0, record + 8),
-            word(words, 0, record + 9),
-            u32_at(words, (record + 10) * 2),
+            words.at(record + 7),
+            words.at(record + 8),
+            words.at(record + 9),
+            words.long(record + 10),
         )
     }
 
     fn hits(&self, normal: &Normal) -> Hits {
-        let trie = self.section(TRIE);
-        let outputs = self.section(OUTPUTS);
+        let trie = Longs::of(self.section(TRIE));
+        let outputs = Words::of(self.section(OUTPUTS));
         let bytes = &normal.bytes;
-        let mut hits = Vec::with_capacity(64);
+        let mut hits = Vec::with_capacity(HITS_COMMON);
+        let hit = |term, start, end| Hit {
+            term,
+            start,
+            end,
+            next: 0,
+        };
         for (mark, at) in &normal.marks {
-            hits.push(Hit {
-                term: *mark as u16,
-                start: *at,
-                end: *at,
-            });
+            hits.push(hit(*mark as u16, *at, *at));
         }
-        let slots = trie.len() / 4;
-        let root = (u32_at(trie, 0) >> 8) as usize;
+        let root = (trie.at(0) >> 8) as usize;
         for (i, token) in normal.tokens.iter().enumerate() {
             let mut base = root;
             // The token in which the walk stands.
             let mut last = i;
-            for (at, byte) in bytes.iter().enumerate().skip(token.at as usize) {
-                while last + 1 < normal.tokens.len() && normal.tokens[last + 1].at as usize <= at {
-                    last += 1;
-                }
-                let next = base + usize::from(*byte);
-                if next >= slots {
-                    break;
-                }
-                let unit = u32_at(trie, next * 4);
+            if hits.len() >= HITS_MAX {
+                break;
+            }
+            let from = token.at as usize;
+            for (at, byte) in bytes.get(from..).unwrap_or_default().iter().enumerate() {
+                let unit = trie.at(base + usize::from(*byte));
+                // Beyond the end there is no label, and no byte of a text is 0.
                 if unit & 0xff != u32::from(*byte) {
                     break;
                 }
                 base = (unit >> 8) as usize;
-                if base == 0 || base >= slots {
-                    break;
+                let leaf = trie.at(base);
+                if base == 0 || leaf & 0xff != 0 {
+                    continue;
                 }
-                let leaf = u32_at(trie, base * 4);
-                if leaf & 0xff == 0 {
-                    let list = (leaf >> 8) as usize;
-                    let end = normal.tokens[last].word + 1;
-                    for k in 0..usize::from(word(outputs, 0, list)) {
-                        if hits.len() < HITS_MAX {
-                            hits.push(Hit {
-                                term: word(outputs, 0, list + 1 + k),
-                                start: token.word,
-                                end,
-                            });
-                        }
-                    }
+                let tokens = normal.tokens[last + 1..].iter();
+                last += tokens.take_while(|t| t.at as usize <= from + at).count();
+                let list = (leaf >> 8) as usize;
+                let end = normal.tokens[last].word + 1;
+                for k in 0..usize::from(outputs.at(list)) {
+                    hits.push(hit(outputs.at(list + 1 + k), token.word, end));
                 }
             }
         }
-        hits.sort_unstable_by_key(|h| u32::from(h.term) << 16 | u32::from(h.start));
-        let terms = self.section(ANCHORS).len() / 4;
-        let mut present = vec![0u64; terms / 64 + 1];
-        for hit in &hits {
-            present[usize::from(hit.term) / 64] |= 1 << (hit.term % 64);
-        }
-        Hits {
-            sorted: hits,
-            present,
-        }
+        let terms = (self.section(ANCHORS).len() / 4).saturating_sub(1);
+        Hits::new(hits, terms)
     }
 
     fn conditions(&self, rule: u16, hits: &Hits, facts: &Facts<'_>, provider: Option<u16>) -> bool {
-        let extra = self.section(EXTRA);
-        let mut at = usize::from(word(
-            self.section(RULES),
-            0,
-            usize::from(rule) * RULE_WORDS + 6,
-        ));
+        let extra = Words::of(self.section(EXTRA));
+        let records = Words::of(self.section(RULES));
+        let mut at = usize::from(records.at(usize::from(rule) * RULE_WORDS + 6));
         let mut next = || {
             at += 1;
-            word(extra, 0, at - 1)
+            extra.at(at - 1)
         };
         let (all, none) = (next(), next());
         for i in 0..all + none {
-            let count = usize::from(word(extra, 0, at));
+            let count = usize::from(extra.at(at));
             let fits = holds(hits, extra, at + 1, count);
             if fits != (i < all) {
                 return false;
@@ -381,7 +502,7 @@ impl<'a> Table<'a> {
         }
         let mut next = || {
             at += 1;
-            word(extra, 0, at - 1)
+            extra.at(at - 1)
         };
         let codes = next();
         let mut fits = codes == 0;
@@ -423,23 +544,23 @@ fn status_fits(pattern: [u16; 3], status: [u16; 3]) -> bool {
 }
 
 /// Whether the clause of `count` elements at word `at` holds for the hits.
-fn holds(hits: &Hits, words: &[u8], at: usize, count: usize) -> bool {
+fn holds(hits: &Hits, words: Words<'_>, at: usize, count: usize) -> bool {
     // Most clauses fail because a term is nowhere in the text.
     for i in 0..count {
-        if !hits.has(word(words, 0, at + 2 * i)) {
+        if !hits.has(words.at(at + 2 * i)) {
             return false;
         }
     }
     follows(hits, words, at, count, None)
 }
 
-fn follows(hits: &Hits, words: &[u8], at: usize, count: usize, previous: Option<Hit>) -> bool {
+fn follows(hits: &Hits, words: Words<'_>, at: usize, count: usize, previous: Option<Hit>) -> bool {
     if count == 0 {
         return true;
     }
-    let operator = word(words, 0, at + 1);
+    let operator = words.at(at + 1);
     let gap = operator & 0xff;
-    for hit in hits.places(word(words, 0, at)) {
+    for hit in hits.places(words.at(at)) {
         let fits = match (previous, (operator >> 8) as u8) {
             (None, _) | (_, op::START | op::ANYWHERE) => true,
             (Some(p), op::ORDERED) => hit.start >= p.end && hit.start - p.end <= gap,
@@ -448,17 +569,11 @@ fn follows(hits: &Hits, words: &[u8], at: usize, count: usize, previous: Option<
                     || (p.start >= hit.end && p.start - hit.end <= gap)
             }
         };
-        if fits && follows(hits, words, at + 2, count - 1, Some(*hit)) {
+        if fits && follows(hits, words, at + 2, count - 1, Some(hit)) {
             return true;
         }
     }
     false
-}
-
-/// The 16-bit word `index` of the words that begin at byte `at`; 0 beyond the end.
-fn word(bytes: &[u8], at: usize, index: usize) -> u16 {
-    let rest = bytes.get(at + index * 2..).unwrap_or_default();
-    rest.first_chunk().map_or(0, |b| u16::from_le_bytes(*b))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {

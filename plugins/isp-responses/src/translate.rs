@@ -254,7 +254,11 @@ impl<'a> Translator<'a> {
             _ if transient => meaning.transient,
             _ => meaning.advice,
         };
-        if let Some(stated) = duration::stated(reply.text) {
+        let waits = matches!(
+            advice,
+            Advice::Retry(_) | Advice::BackOff(_) | Advice::Suspend(_)
+        );
+        if waits && let Some(stated) = duration::stated(reply.text) {
             advice = match advice {
                 Advice::Retry(_) => Advice::Retry(Some(stated)),
                 Advice::BackOff(_) => Advice::BackOff(stated),
