@@ -92,6 +92,14 @@ fn is_something_else(message: &Entity, text: &str) -> bool {
 
 /// Whether sender, subject and words together say that mail of somebody else could not be delivered.
 fn is_bounce(message: &Entity, text: &str, auto: bool) -> bool {
+    let sender = sender(message);
+    let is_trusted = matches!(sender, Sender::Daemon | Sender::System);
+    if !is_trusted && asks(message) {
+        return false;
+    }
+    // Whoever is no mail system may quote one.
+    let own_words = (!is_trusted).then(|| without_quotes(text));
+    let text = own_words.as_deref().unwrap_or(text);
     let subject = subject_of_bounce(message);
     let clear = clear_subject(message);
     let signature = program_signature(text);
@@ -99,7 +107,7 @@ fn is_bounce(message: &Entity, text: &str, auto: bool) -> bool {
     let named = prose::names_somebody(text, message);
     let other = prose::names_another(text, message);
     let letter = || any(&text.to_lowercase(), LETTER_WORDS);
-    match sender(message) {
+    match sender {
         Sender::Daemon => {
             (other || named && (signature || clear)) && (subject || signature || words)
         }
@@ -133,6 +141,21 @@ fn is_bounce(message: &Entity, text: &str, auto: bool) -> bool {
                 && program_signature(opening(text))
         }
     }
+}
+
+/// A subject that puts a question is a person's.
+fn asks(message: &Entity) -> bool {
+    lower_header(message, "subject").contains(['?', '？', '¿'])
+}
+
+/// The text without the lines that a mail program marks as somebody else's.
+fn without_quotes(text: &str) -> String {
+    let is_quote = |line: &&str| {
+        let line = line.trim_start();
+        line.starts_with(['>', '|']) && !line.starts_with(">>>")
+    };
+    let own: Vec<&str> = text.lines().filter(|line| !is_quote(line)).collect();
+    own.join("\n")
 }
 
 fn sender(message: &Entity) -> Sender {

@@ -381,7 +381,7 @@ fn entry_line(line: &str) -> Option<(String, String)> {
         .trim()
         .trim_start_matches(['*', '-', '•', '>', '|', ' ', '\t', '\'', '"']);
     let lower = trimmed.to_lowercase();
-    const LABELS: [&str; 32] = [
+    const LABELS: [&str; 38] = [
         "failed recipient",
         "recipient address",
         "recipient",
@@ -414,6 +414,12 @@ fn entry_line(line: &str) -> Option<(String, String)> {
         "收件人",
         "email address",
         "mail to",
+        "받는 사람",
+        "수신자",
+        "ontvanger",
+        "odbiorca",
+        "送信先",
+        "收信人",
     ];
     for label in LABELS {
         if let Some(rest) = lower.strip_prefix(label) {
@@ -513,6 +519,7 @@ pub fn first_address(text: &str, message: &Entity) -> Option<String> {
         ]
         .iter()
         .any(|w| lower.contains(w))
+            && entry_line(line).is_none()
         {
             continue;
         }
