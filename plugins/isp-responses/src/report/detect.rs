@@ -83,6 +83,7 @@ fn is_something_else(message: &Entity, text: &str) -> bool {
     calendar
         || bait
         || any(&lower, SUCCESSES) && !any(&lower, FAILURES)
+        || any(&lower, LIST_KEEPING)
         || is_foreign_report(message)
         || is_conversation(message)
         || is_list(message)
@@ -107,13 +108,16 @@ fn is_bounce(message: &Entity, text: &str, auto: bool) -> bool {
     let named = prose::names_somebody(text, message);
     let other = prose::names_another(text, message);
     let letter = || any(&text.to_lowercase(), LETTER_WORDS);
+    // What asks its reader to follow a link, and tells nobody's failure but his, is bait.
+    let bait = !other && !signature && text.contains("http") && !prose::has_reply_line(text);
     match sender {
         Sender::Daemon => {
-            (other || named && (signature || clear)) && (subject || signature || words)
+            !bait && (other || named && (signature || clear)) && (subject || signature || words)
         }
         Sender::System => {
             let written = any(&text.to_lowercase(), CLOSINGS) && !null_sender(message) && !auto;
             !written
+                && (signature || prose::names_recipient(text, message))
                 && (other || named && signature)
                 && (signature && (subject || words) || subject && (words || clear))
         }

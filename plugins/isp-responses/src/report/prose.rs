@@ -489,6 +489,44 @@ pub fn names_another(text: &str, message: &Entity) -> bool {
         || returned_message(message)
 }
 
+/// Whether the failed recipient stands where notices put one, and not just somewhere in a sentence: at the beginning of a
+/// line, behind a preposition, or in the message that came back.
+pub fn names_recipient(text: &str, message: &Entity) -> bool {
+    const BEFORE: [&str; 16] = [
+        "to",
+        "an",
+        "for",
+        "à",
+        "a",
+        "para",
+        "naar",
+        "do",
+        "til",
+        "till",
+        "für",
+        "recipient",
+        "recipients",
+        "address",
+        "user",
+        "mailbox",
+    ];
+    let behind_preposition = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words.windows(2).any(|pair| {
+            let before = pair[0].trim_matches([':', ',', '(']).to_lowercase();
+            BEFORE.contains(&before.as_str())
+                && address(pair[1].trim_start_matches("mailto:")).is_some()
+        })
+    };
+    returned_message(message)
+        || message.header("x-failed-recipients").is_some()
+        || text.lines().any(|line| {
+            entry_line(line).is_some()
+                || behind_preposition(line)
+                || !line.is_ascii() && line.contains('@')
+        })
+}
+
 fn returned_message(message: &Entity) -> bool {
     message
         .parts()

@@ -883,3 +883,18 @@ pub const CLOSINGS: &[&str] = &[
     "よろしくお願い",
     "此致",
 ];
+
+/// What programs that keep lists tell their owners.
+pub const LIST_KEEPING: &[&str] = &[
+    "removed because",
+    "unsubscribed because",
+    "were removed",
+    "were unsubscribed",
+    "have been unsubscribed",
+    "bounce report",
+    "bounce summary",
+    "bounce score",
+    "members bounced",
+    "subscribers bounced",
+    "addresses bounced",
+];
