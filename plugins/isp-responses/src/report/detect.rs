@@ -102,7 +102,8 @@ fn is_bounce(message: &Entity, text: &str, auto: bool) -> bool {
     let own_words = (!is_trusted).then(|| without_quotes(text));
     let text = own_words.as_deref().unwrap_or(text);
     let subject = subject_of_bounce(message);
-    let clear = clear_subject(message);
+    let is_anybody = matches!(sender, Sender::Service | Sender::Stranger);
+    let clear = clear_subject(message) && (!is_anybody || opens_clearly(message));
     let signature = program_signature(text);
     let words = words_of_bounce(text);
     let named = prose::names_somebody(text, message);
@@ -145,6 +146,17 @@ fn is_bounce(message: &Entity, text: &str, auto: bool) -> bool {
                 && program_signature(opening(text))
         }
     }
+}
+
+/// Whether the subject says it at once: who speaks of bounces names them further behind.
+fn opens_clearly(message: &Entity) -> bool {
+    const BEFORE_BYTES_MAX: usize = 16;
+    let subject = lower_header(message, "subject");
+    let subject = subject.trim_start();
+    !subject.starts_with('[')
+        && CLEAR_SUBJECTS
+            .iter()
+            .any(|words| subject.find(words).is_some_and(|at| at <= BEFORE_BYTES_MAX))
 }
 
 /// A subject that puts a question is a person's.
