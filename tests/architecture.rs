@@ -12,6 +12,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("host/spool", &["baton-smtp"]),
     ("host/hooks", &["baton-smtp", "baton-message"]),
     ("host/author", &[]),
+    ("host/sign", &["baton-smtp", "baton-message"]),
     (
         "host/relay",
         &[
@@ -20,6 +21,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "baton-spool",
             "baton-hooks",
             "baton-author",
+            "baton-sign",
         ],
     ),
     ("sdk", &["baton-sdk-macros"]),
@@ -51,6 +53,8 @@ const DOORS: &[(&str, &[&str], &[&str])] = &[
     ),
     ("mail-parser", &["mail_parser::"], &["host/message/"]),
     ("mail-builder", &["mail_builder::"], &["host/message/"]),
+    ("mail-auth", &["mail_auth::"], &["host/sign/"]),
+    ("rsa", &["rsa::"], &["host/sign/"]),
     ("notify", &["notify::"], &["host/hooks/src/watch"]),
     (
         "wall clock",

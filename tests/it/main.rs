@@ -1,11 +1,13 @@
 //! The end-to-end suite: one file per behaviour, one binary, so that it links once.
 
+mod authentication;
 mod clients;
 mod command_line;
 mod copies;
 mod crash;
 mod deliver;
 mod dev;
+mod doctor;
 mod feedback;
 mod hostile;
 mod plugins;
@@ -14,7 +16,9 @@ mod reach;
 mod receive;
 mod relaying;
 mod routing;
+mod signing;
 mod tracking;
 mod trials;
+mod verifier;
 mod webhooks;
 mod world;

@@ -80,6 +80,13 @@ impl Dns {
         self.add(name, RData::TXT(TXT::new(vec![text.to_owned()])));
     }
 
+    /// In strings of 255 octets, as long keys are.
+    pub fn long_text(&self, name: &str, text: &str) {
+        let strings = text.as_bytes().chunks(255);
+        let strings = strings.map(|piece| String::from_utf8_lossy(piece).into_owned());
+        self.add(name, RData::TXT(TXT::new(strings.collect())));
+    }
+
     pub fn cname(&self, name: &str, target: &str) {
         self.add(name, RData::CNAME(CNAME(fqdn(target))));
     }

@@ -132,6 +132,13 @@ impl HeaderSection {
         self.fields.iter().map(|range| self.field(range))
     }
 
+    /// The bytes of each field in order, from its name to its line end.
+    pub fn field_bytes(&self) -> impl Iterator<Item = &[u8]> {
+        self.fields
+            .iter()
+            .map(|field| &self.bytes[field.start..field.end])
+    }
+
     /// The first field of that name, whatever its case.
     pub fn first(&self, name: &str) -> Option<Field<'_>> {
         self.fields().find(|field| field.is(name))

@@ -16,6 +16,7 @@
 //! | [`lines`] | what a message needs of the next hop |
 //! | [`limits`] | every limit by name |
 
+mod addresses;
 pub mod charset;
 pub mod compose;
 pub mod edit;

@@ -18,6 +18,9 @@ pub const DEPTH_MAX: usize = 50;
 /// Bytes of a Content-Type or Content-Disposition value that is parsed.
 pub const PARAMETERS_BYTES_MAX: usize = 8 * 1024;
 
+/// Bytes of a field whose addresses are read.
+pub const ADDRESS_FIELD_BYTES_MAX: usize = 64 * 1024;
+
 /// Parameters of such a value. RFC 2231 continuations are merged pair by pair, so that their number must be bounded.
 pub const PARAMETERS_MAX: usize = 100;
 

@@ -4,6 +4,8 @@
 
 mod api;
 mod check;
+mod dkim;
+mod doctor;
 mod hash;
 mod plugin;
 mod queue;
@@ -37,6 +39,11 @@ enum Command {
     Serve(run::Serve),
     /// Report every mistake in a configuration.
     Check(check::Check),
+    /// Make keys that sign mail (DKIM), and compare them with the DNS.
+    #[command(subcommand)]
+    Dkim(dkim::Dkim),
+    /// Look for what keeps mail from being taken: names, records, listeners, block lists. Exit codes: 0 nothing is wrong; 1 something is.
+    Doctor(doctor::Doctor),
     /// Send a test message over SMTP.
     Send(send::Send),
     /// Look at plugins, and try them out.
@@ -102,6 +109,8 @@ pub fn main() -> ExitCode {
         Command::Dev(command) => command.run(),
         Command::Serve(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Dkim(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Send(command) => command.run(),
         Command::Plugin(command) => command.run(),
         Command::Record(command) => command.run(),

@@ -6,6 +6,7 @@
 mod account;
 mod alerts;
 mod delivery;
+mod dkim;
 mod http;
 mod listener;
 mod network;
@@ -26,8 +27,9 @@ use std::time::Duration;
 
 use baton_smtp::Mailbox;
 
-pub use account::{Account, hash_password, verify_nobody};
-pub use network::{DomainPattern, Network, is_loopback};
+pub use account::{Account, hash_password, may_send_as, verify_nobody};
+pub use dkim::{Dkim, DkimKey};
+pub use network::{DomainPattern, Network, host_name, is_loopback};
 pub use plugins::is_plugin_name;
 pub use raw::Problem;
 
@@ -47,6 +49,7 @@ pub struct Config {
     pub accounts: Vec<Account>,
     pub dns: Dns,
     pub delivery: Delivery,
+    pub dkim: Dkim,
     /// Next hop for mail that no plugin routes; absent means the MX of the recipient's domain.
     pub default_route: DefaultRoute,
     /// By name.
@@ -100,6 +103,8 @@ pub struct Listener {
     pub require_auth: bool,
     /// AUTH is offered without TLS; only ever true on a loopback address.
     pub auth_in_clear: bool,
+    /// Mail of clients that may not relay is judged by SPF, DKIM, ARC and DMARC.
+    pub authenticate: bool,
     /// Each connection begins with a PROXY protocol header (v1 or v2).
     pub proxy_protocol: bool,
     /// Who may connect and speak the PROXY protocol; others are dropped. Empty means anybody.

@@ -215,6 +215,11 @@ impl Resolver {
         }
     }
 
+    /// The same resolver for questions about senders.
+    pub fn authenticator(&self) -> baton_sign::Authenticator {
+        baton_sign::Authenticator(self.hickory.clone())
+    }
+
     async fn ask<T>(
         &self,
         name: &str,

@@ -49,6 +49,13 @@ pub enum Event {
         path: String,
         error: String,
     },
+    KeyReloaded {
+        path: String,
+    },
+    KeyFailed {
+        path: String,
+        error: String,
+    },
     ShutdownBegan {
         sessions: usize,
         attempts: usize,

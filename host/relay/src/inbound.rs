@@ -6,6 +6,7 @@
 pub mod accept;
 mod alias;
 pub mod auth;
+mod authenticate;
 pub mod chain;
 mod connection;
 mod judge;
@@ -31,6 +32,7 @@ use crate::event::{Bus, Event, Refused};
 use crate::limits;
 use crate::net::{Caps, Crowded};
 use crate::return_path::ReturnPath;
+use crate::signing::Signing;
 use crate::store::Store;
 use crate::suppression::Suppressions;
 use crate::tls::ServerTls;
@@ -48,6 +50,7 @@ pub struct Shared {
     /// Where bounces come back to, if anywhere.
     pub return_path: Option<ReturnPath>,
     pub suppressions: Suppressions,
+    pub signing: Signing,
     /// Reports that are being taken.
     pub reports: report::UnderWay,
     /// Tells sessions apart in logs; the first part differs from one start of the relay to the next.

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dns;
+pub mod doctor;
 pub mod event;
 pub mod history;
 pub mod http;
@@ -22,6 +23,7 @@ pub mod outbound;
 pub mod queue;
 pub mod return_path;
 pub mod services;
+pub mod signing;
 pub mod store;
 pub mod suppression;
 pub mod tls;
@@ -83,6 +85,8 @@ pub enum StartError {
     Plugins(#[from] baton_hooks::Error),
     #[error("cannot use TLS: {0}")]
     Tls(#[from] tls::TlsError),
+    #[error("cannot sign: {0}")]
+    Key(#[from] baton_sign::KeyError),
     #[error("cannot ask the DNS: {0}")]
     Dns(#[from] dns::DnsError),
     #[error("{0}")]

@@ -116,6 +116,14 @@ pub const RETURNED_BYTES_MAX: usize = 50 << 10;
 
 /// Messages that beget messages: how long the chain may be that plugins make by submitting.
 pub const SUBMIT_HOPS_MAX: u8 = 3;
+/// SPF, DKIM, ARC and DMARC of one message; RFC 7208 4.6.4 asks for 20 seconds at least.
+pub const AUTHENTICATION_TIME: Duration = Duration::from_secs(20);
+/// Larger messages are signed on a thread of their own.
+pub const SIGNED_AT_ONCE_BYTES_MAX: u64 = 256 << 10;
+/// Messages whose signatures are kept for the next site; some 1.5 KiB each.
+pub const SIGNATURES_KEPT_MAX: usize = 4_000;
+/// And for how long.
+pub const SIGNATURE_KEPT_FOR: Duration = Duration::from_secs(15 * 60);
 /// Sites of which it is known which egresses rest towards them.
 pub const RESTING_SITES_MAX: usize = 10_000;
 /// What a plugin's HTTP connection buffers of a head.

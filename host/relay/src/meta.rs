@@ -16,6 +16,8 @@ pub struct Meta {
     pub hops: u8,
     /// It came from somebody who may send to the world: what becomes of it is our affair.
     pub submitted: bool,
+    /// The relay wrote it.
+    pub own: bool,
 }
 
 impl Meta {
@@ -24,7 +26,8 @@ impl Meta {
         if self == Meta::default() {
             return Bytes::new();
         }
-        let flags = u8::from(self.needs_utf8) | u8::from(self.submitted) << 1;
+        let flags =
+            u8::from(self.needs_utf8) | u8::from(self.submitted) << 1 | u8::from(self.own) << 2;
         Bytes::copy_from_slice(&[VERSION, flags, self.hops])
     }
 
@@ -35,6 +38,7 @@ impl Meta {
                 needs_utf8: flags & 1 != 0,
                 hops,
                 submitted: flags & 2 != 0,
+                own: flags & 4 != 0,
             },
             _ => Meta::default(),
         }
@@ -112,6 +116,7 @@ mod tests {
             needs_utf8: true,
             hops: 2,
             submitted: true,
+            own: true,
         };
         assert_eq!(Meta::decode(&meta.encode()), meta);
         let notes = Notes {

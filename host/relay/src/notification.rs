@@ -140,6 +140,7 @@ impl Outgoing {
             subject: self.subject,
             meta: Meta {
                 needs_utf8: self.utf8,
+                own: true,
                 ..Meta::default()
             }
             .encode(),

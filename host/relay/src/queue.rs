@@ -39,6 +39,7 @@ use crate::event::{Bus, Event, Throttle};
 use crate::limits;
 use crate::outbound::Outbound;
 use crate::return_path::ReturnPath;
+use crate::signing::Signing;
 use crate::store::{Body, Fresh, Handover, Store};
 use crate::suppression::Suppressions;
 
@@ -54,6 +55,7 @@ pub struct Parts {
     pub store: Store,
     pub plugins: Arc<Plugins>,
     pub outbound: Outbound,
+    pub signing: Signing,
     /// Where bounces are to come back to, if not to the sender.
     pub return_path: Option<ReturnPath>,
     pub suppressions: Suppressions,

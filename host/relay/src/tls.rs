@@ -16,7 +16,7 @@ use rustls::CommonState;
 use rustls::crypto::CryptoProvider;
 
 pub use client::{ClientTls, Trust};
-pub use server::{ServerTls, watch};
+pub use server::{ServerTls, expiry, watch};
 
 /// A TLS stream to a client of ours.
 pub type ServerStream<S> = tokio_rustls::server::TlsStream<S>;

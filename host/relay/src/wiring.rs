@@ -25,6 +25,7 @@ use crate::return_path::ReturnPath;
 use crate::services::http::HttpClient;
 use crate::services::kv::Kv;
 use crate::services::{HttpGrants, RelayServices};
+use crate::signing::{self, Signing};
 use crate::store::Store;
 use crate::suppression::Suppressions;
 use crate::tls::{self, ClientTls, ServerTls};
@@ -81,12 +82,14 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
         &bus,
     ));
     let plugins = Arc::new(load_plugins(&config, services.clone()).await?);
+    let signing = Signing::load(&config)?;
     let stop = CancellationToken::new();
     let inbound = Arc::new(inbound::Shared {
         auth: Accounts::new(&config.accounts, config.mode == Mode::Dev),
         chains: Chains::default(),
         return_path: return_path.clone(),
         suppressions: suppressions.clone(),
+        signing: signing.clone(),
         reports: inbound::report::UnderWay::default(),
         config: config.clone(),
         hostname,
@@ -116,6 +119,7 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
         store: store.clone(),
         plugins: plugins.clone(),
         outbound,
+        signing: signing.clone(),
         return_path: return_path.clone(),
         suppressions: suppressions.clone(),
         bus: bus.clone(),
@@ -147,6 +151,7 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
         ));
     }
     background.spawn(until(end.clone(), tls::watch(certificates, bus.clone())));
+    background.spawn(until(end.clone(), signing::watch(signing, bus.clone())));
     bus.emit(Event::Started {
         version: env!("CARGO_PKG_VERSION"),
         hostname: config.hostname.clone(),

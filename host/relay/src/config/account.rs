@@ -54,6 +54,27 @@ pub fn hash_password(password: &[u8], salt: [u8; 16]) -> Result<String, String> 
         .map_err(|e| e.to_string())
 }
 
+/// Whether an account may send as this mailbox: one of its mailboxes or domains, or anything if it lists none.
+pub fn may_send_as(senders: &[String], mailbox: &str) -> bool {
+    if senders.is_empty() {
+        return true;
+    }
+    let mailbox = mailbox.to_lowercase();
+    let domain = mailbox.rsplit_once('@').map_or("", |(_, domain)| domain);
+    senders.iter().any(|allowed| {
+        let allowed = allowed.to_lowercase();
+        if allowed.contains('@') {
+            allowed == mailbox
+        } else if let Some(parent) = allowed.strip_prefix("*.") {
+            domain
+                .strip_suffix(parent)
+                .is_some_and(|rest| rest.ends_with('.') && rest.len() > 1)
+        } else {
+            allowed == domain
+        }
+    })
+}
+
 /// The error is a sentence.
 pub(super) fn check_hash(text: &str) -> Result<String, String> {
     let hash = PasswordHash::new(text).map_err(|e| format!("not a PHC password hash: {e}"))?;
@@ -67,6 +88,24 @@ pub(super) fn check_hash(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_account_sends_as_what_it_lists() {
+        let senders = ["Joe@example.net", "example.org", "*.example.com"].map(str::to_owned);
+        for yes in ["joe@example.net", "a@EXAMPLE.org", "b@mail.example.com"] {
+            assert!(may_send_as(&senders, yes), "{yes}");
+        }
+        for no in [
+            "jim@example.net",
+            "a@sub.example.org",
+            "b@example.com",
+            "b@badexample.com",
+            "",
+        ] {
+            assert!(!may_send_as(&senders, no), "{no}");
+        }
+        assert!(may_send_as(&[], "anybody@example.net"));
+    }
 
     #[test]
     fn a_password_is_verified_against_its_hash_alone() {

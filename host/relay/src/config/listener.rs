@@ -19,6 +19,7 @@ pub(super) fn defaults(name: &str, address: SocketAddr) -> Listener {
         auth: false,
         require_auth: false,
         auth_in_clear: false,
+        authenticate: false,
         proxy_protocol: false,
         proxy_from: Vec::new(),
         relay_from: network::loopback(),
@@ -147,6 +148,7 @@ fn listener(
             Some("set auth = true"),
         );
     }
+    let authenticate = section.flag("authenticate");
     let proxy = section.flag("proxy-protocol");
     let proxy_from = networks(section, "proxy-from");
     if proxy_from.is_some() && !proxy.as_ref().is_some_and(|found| found.value) {
@@ -166,6 +168,7 @@ fn listener(
         auth: offered,
         require_auth: require_auth.is_some_and(|found| found.value),
         auth_in_clear: in_clear.is_some_and(|found| found.value),
+        authenticate: authenticate.is_some_and(|found| found.value),
         proxy_protocol: proxy.is_some_and(|found| found.value),
         proxy_from: proxy_from.unwrap_or_default(),
         relay_from: networks(section, "relay-from").unwrap_or_else(|| relay.from.clone()),

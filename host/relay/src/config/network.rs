@@ -146,7 +146,7 @@ impl FromStr for DomainPattern {
 }
 
 /// A DNS name in lower case: RFC 1123 letters, digits and hyphens, labels within 63 bytes, 253 in all.
-pub(super) fn host_name(text: &str) -> Result<String, String> {
+pub fn host_name(text: &str) -> Result<String, String> {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::raw::{Located, Problem, Reader, Section};
 use super::{
     Account, Certificate, Config, DefaultRoute, Dns, Limits, Log, LogFormat, Mode, Network,
-    PluginSection, Relay, Suppression, account, alerts, delivery, http, listener, network, plugins,
-    return_path, webhook,
+    PluginSection, Relay, Suppression, account, alerts, delivery, dkim, http, listener, network,
+    plugins, return_path, webhook,
 };
 
 /// A server in production keeps its state here.
@@ -93,6 +93,7 @@ fn sections(root: &Section<'_, '_>) -> Config {
         pools,
         &smarthosts,
     );
+    let dkim = dkim::dkim(&root.section("dkim"));
     let return_path = return_path::return_path(&root.section("return-path"));
     let suppression = suppression(&root.section("suppression"));
     let limits = limits(&root.section("limits"));
@@ -110,6 +111,7 @@ fn sections(root: &Section<'_, '_>) -> Config {
         accounts,
         dns,
         delivery,
+        dkim,
         default_route: default_route.unwrap_or(DefaultRoute::Mx),
         smarthosts,
         return_path,

@@ -50,6 +50,7 @@ pub(super) fn level(event: &Event) -> Level {
         | Event::WebhookFailed { .. }
         | Event::HttpRefused { .. } => Level::WARN,
         Event::CertificateFailed { .. }
+        | Event::KeyFailed { .. }
         | Event::ConfigRefused { .. }
         | Event::SpoolFull { .. }
         | Event::RecordSetAside { .. }
@@ -87,6 +88,8 @@ pub(super) fn line(event: &Event) -> Line<'_> {
         | Event::ConfigRefused { .. }
         | Event::CertificateReloaded { .. }
         | Event::CertificateFailed { .. }
+        | Event::KeyReloaded { .. }
+        | Event::KeyFailed { .. }
         | Event::ShutdownBegan { .. }
         | Event::ShutdownDone { .. }
         | Event::SpoolFull { .. }
@@ -160,6 +163,10 @@ fn process(event: &Event) -> Line<'_> {
             "certificate not reloaded",
             Some(format!("{path}: {error}").into()),
         ),
+        Event::KeyReloaded { path } => ("key reloaded", Some(path.into())),
+        Event::KeyFailed { path, error } => {
+            ("key not reloaded", Some(format!("{path}: {error}").into()))
+        }
         Event::ShutdownBegan { sessions, attempts } => (
             "stopping",
             Some(format!("{sessions} sessions, {attempts} attempts under way").into()),

@@ -19,6 +19,7 @@ use bytes::Bytes;
 
 use self::copies::Copy;
 use super::Shared;
+use super::authenticate::{self, Judged};
 use super::refusal::Refusal;
 use super::stamp;
 use crate::clock::{self, Timestamp};
@@ -43,6 +44,8 @@ pub struct Arrival {
     pub is_submission: bool,
     /// How many messages begot each other by plugins' `submit` before this one.
     pub hops: u8,
+    /// What its domain says of who sent it, where that was asked.
+    pub judged: Option<Judged>,
     /// Hook calls so far.
     pub records: Vec<CallRecord>,
     /// The plugin that said to drop it, at MAIL.
@@ -97,6 +100,9 @@ pub async fn take(
     let _chain = shared.chains.begin(&text_id, arrival.hops);
     sitting.set_message_id(text_id);
     sitting.set_draft(EditSet::new(message, arrival.envelope.smtputf8()));
+    if let Some(judged) = &arrival.judged {
+        sitting.set_authentication_results(judged.findings.results.clone());
+    }
     let mut asides = tell::Asides::new(shared.config.mode == Mode::Dev);
     let first = arrival.records.len();
     let verdict = sitting.on_data(&arrival.envelope).await;
@@ -151,7 +157,7 @@ async fn keep(
     let mut subject = None;
     for (nth, copy) in copies.into_iter().enumerate() {
         let own_id = if nth == 0 { id } else { shared.store.new_id() };
-        let message = new_message(
+        let mut message = new_message(
             shared,
             &arrival,
             copy,
@@ -161,6 +167,11 @@ async fn keep(
             &plugins,
             trace.clone(),
         );
+        if let Some(judged) = &arrival.judged
+            && let Some(seal) = authenticate::seal(shared, judged, &message.body, received).await
+        {
+            message.body.insert(0, seal);
+        }
         if nth == 0 {
             subject = message.subject.clone();
         }
@@ -263,7 +274,10 @@ fn new_message(
         recipient,
         date,
     };
-    let fields = stamp::fields(&received_by, &copy.draft, arrival.is_submission);
+    let mut fields = stamp::fields(&received_by, &copy.draft, arrival.is_submission);
+    if let Some(field) = arrival.judged.as_ref().and_then(Judged::field) {
+        fields.insert(0, field);
+    }
     let body = copy.draft.render(&fields).segments().to_vec();
     let is_ascii = copy.draft.message().header_section().is_ascii();
     let needs_utf8 = arrival.envelope.smtputf8() && !is_ascii;
@@ -305,6 +319,7 @@ fn new_message(
             needs_utf8,
             hops: arrival.hops,
             submitted: arrival.is_submission,
+            own: false,
         }
         .encode(),
         body,

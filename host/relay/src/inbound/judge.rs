@@ -14,12 +14,13 @@ use tokio::time::timeout;
 
 use super::accept::{self, Arrival, Taken};
 use super::alias;
-use super::auth::{Checked, may_send_as};
+use super::auth::Checked;
+use super::authenticate;
 use super::refusal::Refusal;
 use super::report;
 use super::{Door, Shared};
 use crate::clock;
-use crate::config::is_loopback;
+use crate::config::{is_loopback, may_send_as};
 use crate::event::{Closed, Event, Source, Stage};
 use crate::history;
 use crate::limits;
@@ -425,7 +426,7 @@ impl Judge {
                 "no transaction",
             ));
         };
-        let arrival = Arrival {
+        let mut arrival = Arrival {
             id: self.shared.store.new_id(),
             origin: Origin {
                 listener: self.door.config.name.clone(),
@@ -443,11 +444,15 @@ impl Judge {
             body,
             is_submission: self.is_trusted(),
             hops: 0,
+            judged: None,
             records,
             discarded_by,
             expanded,
             began,
         };
+        if self.door.config.authenticate && !arrival.is_submission {
+            authenticate::judge(&self.shared, &mut arrival).await;
+        }
         let taken = match own.is_empty() || arrival.discarded_by.is_some() {
             true => accept::take(&self.shared, &mut sitting, arrival).await?,
             false => self.reports(&mut sitting, arrival, own).await?,

@@ -85,6 +85,7 @@ pub async fn submit(shared: &Shared, submission: Submission) -> Result<Taken, Re
         session: None,
         is_submission: true,
         hops: submission.hops,
+        judged: None,
         records,
         discarded_by,
         expanded,

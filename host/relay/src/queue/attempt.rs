@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use baton_hooks::{RemoteReply, Stage};
+use baton_sign::Unsigned;
 use baton_smtp::EnhancedStatus;
 use baton_smtp::client::{self, Delivery, Transaction};
 use bytes::Bytes;
 
 use super::plan::{self, Hop, SiteKey};
 use super::{Job, Parcel, Queue, back, conclude, intake};
+use crate::clock;
 use crate::event::Event;
 use crate::meta::Meta;
 use crate::outbound::{self, Destination, Failure, Link, Reported, simulate};
@@ -178,6 +180,7 @@ fn capture(parcel: &Parcel) -> Tried {
 async fn send(queue: &Queue, line: &mut Line, parcel: &Parcel, body: &[Bytes]) -> Tried {
     let mut tried = Tried::without_connection(Vec::with_capacity(parcel.entries.len()));
     let mut rest = parcel.entries.as_slice();
+    let signatures = signatures(queue, parcel, body).await;
     while !rest.is_empty() {
         let (link, mut reused) = match line.ready(queue).await {
             Ok(ready) => ready,
@@ -200,7 +203,11 @@ async fn send(queue: &Queue, line: &mut Line, parcel: &Parcel, body: &[Bytes]) -
                 .iter()
                 .map(|one| one.entry.recipient.clone())
                 .collect(),
-            message: field.into_iter().chain(body.iter().cloned()).collect(),
+            message: field
+                .into_iter()
+                .chain(signatures.clone())
+                .chain(body.iter().cloned())
+                .collect(),
             needs_utf8: Meta::decode(&parcel.message.meta).needs_utf8,
         };
         let mut delivery = link.deliver(transaction.clone()).await;
@@ -244,6 +251,21 @@ async fn send(queue: &Queue, line: &mut Line, parcel: &Parcel, body: &[Bytes]) -
         rest = &rest[count..];
     }
     tried
+}
+
+/// Made last of all: nothing changes the message any more.
+async fn signatures(queue: &Queue, parcel: &Parcel, body: &[Bytes]) -> Option<Bytes> {
+    let parts = &queue.shared.parts;
+    let made = parts.signing.fields(&parcel.message, body, clock::now());
+    match made.await {
+        Ok(fields) => Some(fields),
+        Err(Unsigned::Key(error)) => {
+            let place = "signatures";
+            parts.bus.emit(Event::Trouble { place, error });
+            None
+        }
+        Err(_) => None,
+    }
 }
 
 /// The connection was lost before the host had said a word to the transaction.

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
 use super::{ServerStream, TlsError, provider};
+use crate::clock::Timestamp;
 use crate::config::Certificate;
 use crate::event::{Bus, Event};
 
@@ -89,6 +90,22 @@ impl ServerTls {
         self.current.key.store(Arc::new(read(&self.current.files)?));
         Ok(true)
     }
+}
+
+/// When the first certificate of a chain ends.
+pub fn expiry(files: &Certificate) -> Result<Timestamp, TlsError> {
+    let none = || TlsError::NoCertificate {
+        path: files.chain.clone(),
+    };
+    let pem = fs::read(&files.chain).map_err(|error| TlsError::Unreadable {
+        path: files.chain.clone(),
+        error: error.to_string(),
+    })?;
+    let first = CertificateDer::from_pem_slice(&pem).map_err(|_| none())?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(&first).map_err(|_| none())?;
+    let seconds = certificate.validity().not_after.timestamp();
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    Ok(Timestamp::from_millis(seconds.saturating_mul(1000)))
 }
 
 /// Follows the files for ever.
