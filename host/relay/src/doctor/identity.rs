@@ -81,9 +81,7 @@ pub(super) async fn reverse(source: &Source, resolver: &Resolver) -> Finding {
         Err(error) => return told(Verdict::Skipped, error.to_string()),
     };
     match resolver.confirmed_name(source.address).await {
-        Ok(Some(_)) if names.iter().any(|name| *name == source.name) => {
-            told(Verdict::Ok, source.name.clone())
-        }
+        Ok(Some(_)) if names.contains(&source.name) => told(Verdict::Ok, source.name.clone()),
         Ok(Some(name)) => {
             let message = format!("its name is {name}, and the relay says {}", source.name);
             let fix = format!("set ehlo to {name}, or the PTR record to {}", source.name);

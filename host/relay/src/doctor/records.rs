@@ -76,7 +76,7 @@ async fn spf(
         let word = text.split(' ').next().unwrap_or_default();
         word.eq_ignore_ascii_case("v=spf1")
     };
-    let allowed: Vec<String> = sources.iter().map(|source| mechanism(source)).collect();
+    let allowed: Vec<String> = sources.iter().map(mechanism).collect();
     let fix = format!("publish TXT \"v=spf1 {} -all\"", allowed.join(" "));
     match texts.iter().filter(is_spf).count() {
         0 => {
