@@ -10,6 +10,7 @@ mod dev;
 mod doctor;
 mod feedback;
 mod hostile;
+mod mta_sts;
 mod plugins;
 mod policy;
 mod reach;

@@ -206,6 +206,10 @@ pub struct Delivery {
     pub families: IpFamilies,
     /// Encryption asked of remote hosts where no plugin says otherwise.
     pub tls: TlsDemand,
+    /// Policies of domains are asked for and heeded (RFC 8461).
+    pub mta_sts: bool,
+    /// Port of their files; 443 except in tests.
+    pub mta_sts_port: u16,
     /// PEM file of further roots for `verify`, beside those of the system.
     pub ca_file: Option<PathBuf>,
     /// By name. Empty means the system's default source address.

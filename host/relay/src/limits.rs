@@ -118,6 +118,16 @@ pub const RETURNED_BYTES_MAX: usize = 50 << 10;
 pub const SUBMIT_HOPS_MAX: u8 = 3;
 /// SPF, DKIM, ARC and DMARC of one message; RFC 7208 4.6.4 asks for 20 seconds at least.
 pub const AUTHENTICATION_TIME: Duration = Duration::from_secs(20);
+/// The file of a domain's MTA-STS policy, from the first packet to the last (RFC 8461 3.3 suggests a minute).
+pub const STS_PATIENCE: Duration = Duration::from_secs(60);
+/// RFC 8461 3.3.
+pub const STS_BYTES_MAX: usize = 64 << 10;
+/// How long a policy that could not be fetched is not asked for again (RFC 8461 3.3).
+pub const STS_REST: Duration = Duration::from_secs(5 * 60);
+/// Domains whose policies are known; some 300 bytes each.
+pub const STS_DOMAINS_MAX: usize = 10_000;
+/// How often new policies are written down.
+pub const STS_WRITE_EVERY: Duration = Duration::from_secs(5);
 /// Larger messages are signed on a thread of their own.
 pub const SIGNED_AT_ONCE_BYTES_MAX: u64 = 256 << 10;
 /// Messages whose signatures are kept for the next site; some 1.5 KiB each.

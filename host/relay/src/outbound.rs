@@ -5,6 +5,7 @@ mod connect;
 mod link;
 pub mod resolve;
 pub mod simulate;
+pub mod sts;
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct Outbound {
     /// Names of this relay in MX records.
     pub own_names: Vec<String>,
     pub times: Times,
+    /// Absent where policies of domains are not asked for.
+    pub sts: Option<sts::Sts>,
 }
 
 /// How long a remote host may take.

@@ -19,6 +19,7 @@ use crate::event::metrics::Load;
 use crate::event::outbox::{self, Outbox};
 use crate::event::{Bus, Event};
 use crate::inbound::{self, Door, auth::Accounts, chain::Chains};
+use crate::outbound::sts::Sts;
 use crate::outbound::{Outbound, Times};
 use crate::queue::{self, Queue};
 use crate::return_path::ReturnPath;
@@ -103,7 +104,12 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
         tasks: TaskTracker::new(),
     });
     let _ = services.inbound.set(Arc::downgrade(&inbound));
+    let sts = config.delivery.mta_sts.then(|| {
+        let (resolver, http) = (resolver.clone(), services_http.clone());
+        Sts::open(resolver, http, config.delivery.mta_sts_port, &config.state)
+    });
     let outbound = Outbound {
+        sts: sts.clone(),
         resolver,
         tls: client_tls,
         families: config.delivery.families,
@@ -151,6 +157,9 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
         ));
     }
     background.spawn(until(end.clone(), tls::watch(certificates, bus.clone())));
+    if let Some(sts) = sts {
+        background.spawn(until(end.clone(), sts.write_behind()));
+    }
     background.spawn(until(end.clone(), signing::watch(signing, bus.clone())));
     bus.emit(Event::Started {
         version: env!("CARGO_PKG_VERSION"),

@@ -91,6 +91,8 @@ pub(super) fn delivery(
         idle_timeout: time("idle-timeout", 5 * SECOND),
         families: section.choice("ip", &families).unwrap_or(IpFamilies::Both),
         tls: section.choice("tls", &demands).unwrap_or(TlsDemand::May),
+        mta_sts: section.flag("mta-sts").is_none_or(|found| found.value),
+        mta_sts_port: section.number("mta-sts-port", 1..=65_535).unwrap_or(443),
         ca_file: section.file("ca-file"),
         egresses,
         pools,

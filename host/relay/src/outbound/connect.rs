@@ -1,13 +1,16 @@
 //! Making a connection: hosts in order, their addresses in order, TLS as demanded.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use baton_hooks::{Stage, TlsDemand};
+use baton_hooks::{NextHop, Stage, TlsDemand};
 use baton_smtp::{EnhancedStatus, client};
 use tokio::time::timeout;
 
 use super::link::{Link, Stream};
+use super::sts::{Mode, Policy};
 use super::{Destination, Failure, Outbound, resolve};
+use crate::clock;
 use crate::limits;
 use crate::net;
 use crate::tls::Trust;
@@ -15,9 +18,21 @@ use crate::tls::Trust;
 /// A connection over which transactions can be sent, to the first host that gives one.
 pub async fn open(outbound: &Outbound, destination: &Destination) -> Result<Link, Failure> {
     let hosts = resolve::hosts(&destination.hop, &outbound.resolver, &outbound.own_names).await?;
+    let policy = policy(outbound, &destination.hop).await;
+    let demand = match policy {
+        Some(_) => TlsDemand::Verify,
+        None => destination.tls,
+    };
     let mut worst: Option<Failure> = None;
     let mut tried = 0;
     for host in hosts {
+        if policy
+            .as_ref()
+            .is_some_and(|policy| !policy.lists(&host.name))
+        {
+            note(&mut worst, unlisted(&host.name));
+            continue;
+        }
         let addresses = match resolve::addresses(&host, &outbound.resolver, outbound.families).await
         {
             Ok(addresses) => addresses,
@@ -31,7 +46,7 @@ pub async fn open(outbound: &Outbound, destination: &Destination) -> Result<Link
                 break;
             }
             tried += 1;
-            match at_address(outbound, destination, &host.name, address).await {
+            match at_address(outbound, destination, &host.name, address, demand).await {
                 Ok(link) => return Ok(link),
                 Err(failure) => note(&mut worst, failure),
             }
@@ -44,6 +59,24 @@ pub async fn open(outbound: &Outbound, destination: &Destination) -> Result<Link
             "the host has no address that can be reached from here",
         )
     }))
+}
+
+/// What the domain asks of every connection for its mail, whatever a route says (RFC 8461 5).
+async fn policy(outbound: &Outbound, hop: &NextHop) -> Option<Arc<Policy>> {
+    let (Some(sts), NextHop::Mx(domain)) = (&outbound.sts, hop) else {
+        return None;
+    };
+    if domain.literal().is_some() {
+        return None;
+    }
+    let policy = sts.policy(domain, clock::now()).await?;
+    (policy.mode == Mode::Enforce).then_some(policy)
+}
+
+/// RFC 8461 8.4: it may be a policy or a record that is on its way.
+fn unlisted(host: &str) -> Failure {
+    let text = format!("the domain's MTA-STS policy does not list {host}");
+    Failure::without_reply(Stage::Tls, EnhancedStatus::new(4, 7, 5), text)
 }
 
 /// A failure that may pass outweighs one that will not: as long as one host may take the mail later, it is kept.
@@ -75,11 +108,12 @@ async fn at_address(
     destination: &Destination,
     host: &str,
     address: IpAddr,
+    demand: TlsDemand,
 ) -> Result<Link, Failure> {
     let target = SocketAddr::new(address, destination.port);
-    match attempt(outbound, destination, host, target, destination.tls).await {
+    match attempt(outbound, destination, host, target, demand).await {
         // Encryption was only a courtesy, and the handshake failed: once more in clear (RFC 7435).
-        Err(failure) if failure.stage == Stage::Tls && destination.tls == TlsDemand::May => {
+        Err(failure) if failure.stage == Stage::Tls && demand == TlsDemand::May => {
             attempt(outbound, destination, host, target, TlsDemand::Never).await
         }
         other => other,
