@@ -3,21 +3,23 @@
 use crate::compile;
 use crate::reason;
 use crate::report::{self, Finding, Kind};
-use crate::source::Source;
+use crate::source::{ListSource, ProviderSource, RuleSource, Source};
 use crate::table::Table;
 use crate::translate::{self, Reply as Words, Translator};
 use baton_sdk::prelude::*;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// `[plugins.isp-responses]`.
 #[derive(Deserialize, Default)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct Settings {
     /// Ids of rules that are not to be used.
-    #[serde(rename = "disabled-rules")]
     disabled_rules: Vec<String>,
-    #[serde(flatten)]
-    own: Source,
+    concept: BTreeMap<String, Vec<String>>,
+    rule: Vec<RuleSource>,
+    provider: Vec<ProviderSource>,
+    list: Vec<ListSource>,
 }
 
 /// The plugin: the rules that the configuration adds, compiled.
@@ -36,8 +38,14 @@ impl IspResponses {
 impl Plugin for IspResponses {
     fn new() -> Result<Self> {
         let settings: Settings = config::read()?;
-        let own = settings.own;
-        let empty = own.rule.is_empty() && own.provider.is_empty();
+        let own = Source {
+            concept: settings.concept,
+            rule: settings.rule,
+            provider: settings.provider,
+            list: settings.list,
+            prior: Vec::new(),
+        };
+        let empty = own.rule.is_empty() && own.provider.is_empty() && own.list.is_empty();
         let extra = if empty {
             None
         } else {

@@ -138,6 +138,7 @@ impl<'a> Translator<'a> {
         let provider = found
             .provider
             .map(|p| self.builtin.provider_name(p).to_string());
+        let mut list = found.list.map(|list| self.builtin.list_name(list));
         if let Some(extra) = &self.extra {
             // The providers that the configuration adds, else one of the plugin's by its name.
             let named = [reply.host, reply.domain];
@@ -153,15 +154,16 @@ impl<'a> Translator<'a> {
                 ..facts
             };
             let more = extra.search(&normal, &facts, own.or_else(same));
-            if let Some(best) = self.best(extra, &more, &statuses) {
+            list = more.list.map(|list| extra.list_name(list)).or(list);
+            if let Some(best) = self.best(&more, &statuses) {
                 let provider = more.provider.map(|p| extra.provider_name(p).to_string());
-                return self.word(extra, &more, best, provider, (transient, unstated), reply);
+                return word(extra, list, best, provider, (transient, unstated), reply);
             }
         }
-        match self.best(&self.builtin, &found, &statuses) {
-            Some(best) => self.word(
+        match self.best(&found, &statuses) {
+            Some(best) => word(
                 &self.builtin,
-                &found,
+                list,
                 best,
                 provider,
                 (transient, unstated),
@@ -172,12 +174,7 @@ impl<'a> Translator<'a> {
     }
 
     /// The candidate with the greatest sum, its sum, and the sum of the best with another reason.
-    fn best(
-        &self,
-        table: &Table<'_>,
-        found: &Found,
-        statuses: &[[u16; 3]],
-    ) -> Option<(Candidate, i16, i16)> {
+    fn best(&self, found: &Found, statuses: &[[u16; 3]]) -> Option<(Candidate, i16, i16)> {
         let mut priors: Vec<(Reason, i16)> = Vec::new();
         for status in statuses {
             self.builtin
@@ -192,7 +189,6 @@ impl<'a> Translator<'a> {
                 .unwrap_or(0);
             candidate.score + points
         };
-        let _ = table;
         let mut best: Option<(Candidate, i16)> = None;
         for candidate in &found.candidates {
             let sum = sum(candidate);
@@ -210,92 +206,91 @@ impl<'a> Translator<'a> {
             .unwrap_or(0);
         Some((best, score, second))
     }
+}
 
-    fn word(
-        &self,
-        table: &Table<'_>,
-        found: &Found,
-        (best, score, second): (Candidate, i16, i16),
-        provider: Option<String>,
-        (transient, unstated): (bool, bool),
-        reply: &Reply<'_>,
-    ) -> Translation {
-        let meaning = best.reason.meaning();
-        let (disposition, scope, kind, seconds) = table.rule_effects(best.rule);
-        let mut disposition = match disposition {
-            0 => Disposition::Hard,
-            1 => Disposition::Soft,
-            2 => Disposition::Block,
-            3 => Disposition::Admin,
-            4 => Disposition::Undetermined,
-            _ => meaning.permanent,
+/// A rule that won, as a translation. `list` is the block list that the text names.
+fn word(
+    table: &Table<'_>,
+    list: Option<&str>,
+    (best, score, second): (Candidate, i16, i16),
+    provider: Option<String>,
+    (transient, unstated): (bool, bool),
+    reply: &Reply<'_>,
+) -> Translation {
+    let meaning = best.reason.meaning();
+    let (disposition, scope, kind, seconds) = table.rule_effects(best.rule);
+    let mut disposition = match disposition {
+        0 => Disposition::Hard,
+        1 => Disposition::Soft,
+        2 => Disposition::Block,
+        3 => Disposition::Admin,
+        4 => Disposition::Undetermined,
+        _ => meaning.permanent,
+    };
+    // Without a reply only the words tell: "no such domain" is final, "connection refused" is not.
+    let transient = transient && !(unstated && disposition == Disposition::Hard);
+    if transient && disposition == Disposition::Hard {
+        disposition = Disposition::Soft;
+    }
+    let scope = match scope {
+        0 => Scope::Recipient,
+        1 => Scope::Domain,
+        2 => Scope::Sender,
+        3 => Scope::Egress,
+        4 => Scope::Content,
+        5 => Scope::Connection,
+        _ => meaning.scope,
+    };
+    let mut advice = match kind {
+        0 => Advice::None,
+        1 => Advice::Suppress,
+        2 => Advice::Retry((seconds != 0).then_some(seconds)),
+        3 => Advice::BackOff(seconds),
+        4 => Advice::Suspend(seconds),
+        5 => Advice::RotateEgress,
+        _ if transient => meaning.transient,
+        _ => meaning.advice,
+    };
+    let waits = matches!(
+        advice,
+        Advice::Retry(_) | Advice::BackOff(_) | Advice::Suspend(_)
+    );
+    if waits && let Some(stated) = duration::stated(reply.text) {
+        advice = match advice {
+            Advice::Retry(_) => Advice::Retry(Some(stated)),
+            Advice::BackOff(_) => Advice::BackOff(stated),
+            Advice::Suspend(_) => Advice::Suspend(stated),
+            other => other,
         };
-        // Without a reply only the words tell: "no such domain" is final, "connection refused" is not.
-        let transient = transient && !(unstated && disposition == Disposition::Hard);
-        if transient && disposition == Disposition::Hard {
-            disposition = Disposition::Soft;
-        }
-        let scope = match scope {
-            0 => Scope::Recipient,
-            1 => Scope::Domain,
-            2 => Scope::Sender,
-            3 => Scope::Egress,
-            4 => Scope::Content,
-            5 => Scope::Connection,
-            _ => meaning.scope,
-        };
-        let mut advice = match kind {
-            0 => Advice::None,
-            1 => Advice::Suppress,
-            2 => Advice::Retry((seconds != 0).then_some(seconds)),
-            3 => Advice::BackOff(seconds),
-            4 => Advice::Suspend(seconds),
-            5 => Advice::RotateEgress,
-            _ if transient => meaning.transient,
-            _ => meaning.advice,
-        };
-        let waits = matches!(
-            advice,
-            Advice::Retry(_) | Advice::BackOff(_) | Advice::Suspend(_)
+    }
+    let mut explanation = table
+        .rule_explanation(best.rule)
+        .unwrap_or(meaning.explanation)
+        .to_string();
+    if best.reason == Reason::Blocklisted
+        && let Some(list) = list
+    {
+        explanation = format!(
+            "The sending address or domain is on the block list {list}; find the cause, then ask the list to remove it.",
         );
-        if waits && let Some(stated) = duration::stated(reply.text) {
-            advice = match advice {
-                Advice::Retry(_) => Advice::Retry(Some(stated)),
-                Advice::BackOff(_) => Advice::BackOff(stated),
-                Advice::Suspend(_) => Advice::Suspend(stated),
-                other => other,
-            };
-        }
-        let mut explanation = table
-            .rule_explanation(best.rule)
-            .unwrap_or(meaning.explanation)
-            .to_string();
-        if best.reason == Reason::Blocklisted
-            && let Some(list) = found.list
-        {
-            explanation = format!(
-                "The sending address or domain is on the block list {list}; find the cause, then ask the list to remove it.",
-                list = self.builtin.list_name(list)
-            );
-        }
-        let certainty = f64::from(score.clamp(0, 110)) / 115.0;
-        let doubt = if score - second < CLOSE_SCORE {
-            0.8
-        } else {
-            1.0
-        };
-        let weak = if score < WORDS_SCORE_MIN { 0.6 } else { 1.0 };
-        let confidence = (certainty * doubt * weak * 100.0).round() / 100.0;
-        Translation {
-            disposition,
-            reason: best.reason,
-            scope,
-            advice,
-            explanation,
-            confidence,
-            rule: table.rule_id(best.rule).to_string(),
-            provider,
-        }
+    }
+    let certainty = f64::from(score.clamp(0, 110)) / 115.0;
+    let doubt = if score - second < CLOSE_SCORE {
+        0.8
+    } else {
+        1.0
+    };
+    let weak = if score < WORDS_SCORE_MIN { 0.6 } else { 1.0 };
+    let confidence = (certainty * doubt * weak * 100.0).round() / 100.0;
+    Translation {
+        disposition,
+        reason: best.reason,
+        scope,
+        advice,
+        explanation,
+        confidence,
+        rule: table.rule_id(best.rule).to_string(),
+        provider,
     }
 }
 

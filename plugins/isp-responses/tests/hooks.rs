@@ -128,3 +128,32 @@ fn hostile_messages_end_quickly_and_without_a_panic() {
         assert!(isp_responses::report::read(&translator, message).len() <= 200);
     }
 }
+
+#[test]
+fn a_block_list_of_the_configuration_is_told_by_its_name() {
+    let lists = r#"{"list":[{"name":"Partner BL","text":["partnerbl"]}]}"#;
+    let _relay =
+        testing::Relay::new().config(baton_sdk::serde_json::from_str(lists).expect("JSON"));
+    let found = translate("550 blocked by partnerbl, your IP is blacklisted", 550, "");
+    assert_eq!(found.reason, "blocklisted");
+    assert!(
+        found.explanation.contains("Partner BL"),
+        "{}",
+        found.explanation
+    );
+    let found = translate("554 blocked using zen.spamhaus.org", 554, "5.7.1");
+    assert!(
+        found.explanation.contains("Spamhaus"),
+        "{}",
+        found.explanation
+    );
+}
+
+#[test]
+fn a_misspelt_key_is_refused_by_name() {
+    let config = r#"{"disabled-rule":["gmx.policy"]}"#;
+    let _relay =
+        testing::Relay::new().config(baton_sdk::serde_json::from_str(config).expect("JSON"));
+    let error = IspResponses::new().err().expect("a mistake").to_string();
+    assert!(error.contains("disabled-rule"), "{error}");
+}
