@@ -137,6 +137,21 @@ async fn what_a_domain_says_of_its_sender_is_found_out_and_written_down() {
 }
 
 #[tokio::test]
+async fn a_large_message_is_judged_like_any_other() {
+    let Some(verifier) = Verifier::find() else {
+        return;
+    };
+    let (world, mx, relay) = served("").await;
+    let key = Key::make("sender.test", &["--rsa", "2048"]);
+    world.dns.long_text(&key.name, &key.text);
+    let large = [MESSAGE, &b"A line of a large message. \r\n".repeat(30_000)].concat();
+    let signed = verifier.sign(&large, "sender.test", "s1", &key.file);
+    assert_eq!(send(&relay, "ann@sender.test", &signed).await, 250);
+    let said = results(&mx.wait_for(1).await[0].text());
+    assert!(said.contains("dkim=pass"), "{said}");
+}
+
+#[tokio::test]
 async fn plugins_are_told_and_may_refuse() {
     let (world, mx, relay) =
         served("\n[plugins.policy.authentication]\n\"dmarc=fail\" = \"reject\"\n").await;

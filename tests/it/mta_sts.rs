@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use baton_tests::relay::free_port;
+use baton_tests::relay::{free_port, run};
 use baton_tests::tls::Identity;
 use baton_tests::{Client, Mx, Relay, Script, eventually};
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
@@ -207,6 +208,38 @@ async fn a_policy_that_is_only_tried_out_or_cannot_be_had_stops_no_mail() {
         assert_eq!(mx.wait_for(1).await.len(), 1);
         assert_eq!(scene.files.count(), 1);
     }
+}
+
+#[tokio::test]
+async fn the_doctor_finds_a_policy_of_ours_that_leaves_us_out() {
+    let identity = identity();
+    let answer = found(&policy("enforce", &["relay.test"]));
+    let scene = Scene::new(&identity, &[1], answer).await;
+    let config = scene.relay.dir.join("baton.toml");
+    let mut text = std::fs::read_to_string(&config).expect("a configuration");
+    text += "\n[relay]\ndomains = [\"dest.test\", \"plain.test\"]\n";
+    std::fs::write(&config, text).expect("written");
+    let examine = async || {
+        let config = config.display().to_string();
+        let work = move || {
+            let lists = ["--block-list", "bl.test"];
+            run(&[&["doctor", "--json", "--config", &config], &lists[..]].concat())
+        };
+        let output = tokio::task::spawn_blocking(work).await.expect("no panic");
+        let all: Vec<Value> = serde_json::from_slice(&output.stdout).expect("JSON");
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        all.iter()
+            .filter(|one| one["check"] == "mta-sts")
+            .map(|one| (text(&one["subject"]), text(&one["verdict"])))
+            .collect::<Vec<_>>()
+    };
+    let told = |verdict: &str| vec![("dest.test".to_owned(), verdict.to_owned())];
+    assert_eq!(examine().await, told("ok"));
+    *scene.files.answer.lock().unwrap() = found(&policy("enforce", &["other.test"]));
+    assert_eq!(examine().await, told("wrong"));
+    *scene.files.answer.lock().unwrap() =
+        "HTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n".to_owned();
+    assert_eq!(examine().await, told("warning"));
 }
 
 #[tokio::test]

@@ -215,6 +215,36 @@ async fn every_message_that_is_sent_carries_signatures_that_others_can_verify() 
 }
 
 #[tokio::test]
+async fn a_large_message_to_several_sites_is_signed_once_and_for_all_of_them() {
+    let Some(verifier) = Verifier::find() else {
+        return;
+    };
+    let world = World::new().await;
+    world.domain("dest.test", &[1]);
+    world.domain("else.test", &[2]);
+    let (one, two) = (
+        world.exchanger(1, Script::default()).await,
+        world.exchanger(2, Script::default()).await,
+    );
+    let mut keys = Keys::new();
+    keys.make("sender.test", "r1", &["--rsa", "2048"], "");
+    let relay = world
+        .relay_with("", &format!("\n[dkim]{}", keys.sections))
+        .await;
+    let line = "A line with some words in it, \t and blanks at its end. \r\n";
+    let body = line.repeat(20_000);
+    let message = format!("From: ann@sender.test\r\nSubject: large\r\n\r\n{body}");
+    assert!(send(&relay, &["a@dest.test", "b@else.test"], message.as_bytes()).await);
+    let (here, there) = (
+        one.wait_for(1).await.remove(0),
+        two.wait_for(1).await.remove(0),
+    );
+    assert_eq!(here.message, there.message);
+    let verified = verifier.verify(&[&here.message], &keys.records);
+    assert_eq!(verified, [["pass"]]);
+}
+
+#[tokio::test]
 async fn what_strangers_send_to_a_domain_we_serve_is_not_signed_in_its_name() {
     let world = World::new().await;
     world.domain("served.test", &[1]);

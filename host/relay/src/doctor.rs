@@ -11,6 +11,7 @@ use std::net::IpAddr;
 
 use crate::config::Config;
 use crate::dns::Resolver;
+use crate::outbound::sts::Sts;
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,13 +80,18 @@ struct Source {
 }
 
 /// Looks at everything, in the order in which a mail meets it. `lists` are zones of block lists.
-pub async fn examine(config: &Config, resolver: &Resolver, lists: &[String]) -> Vec<Finding> {
+pub async fn examine(
+    config: &Config,
+    resolver: &Resolver,
+    policies: &Sts,
+    lists: &[String],
+) -> Vec<Finding> {
     let mut findings = identity::hostname(config, resolver).await;
     let sources = identity::sources(config, resolver).await;
     for source in &sources {
         findings.push(identity::reverse(source, resolver).await);
     }
-    findings.extend(records::all(config, &sources, resolver).await);
+    findings.extend(records::all(config, &sources, resolver, policies).await);
     for listener in &config.listeners {
         findings.extend(listeners::all(listener).await);
     }

@@ -8,6 +8,9 @@ use super::{Failure, print, runtime};
 use crate::config::{Config, host_name};
 use crate::dns::Resolver;
 use crate::doctor::{Finding, Verdict, examine};
+use crate::outbound::sts::Sts;
+use crate::services::http::HttpClient;
+use crate::tls::ClientTls;
 
 /// Lists that many receivers ask.
 const LISTS: [&str; 3] = [
@@ -38,7 +41,14 @@ impl Doctor {
         };
         let findings = runtime()?.block_on(async {
             let resolver = Resolver::new(&config.dns).map_err(Failure::failed)?;
-            Ok(examine(&config, &resolver, &lists).await)
+            let http = HttpClient {
+                resolver: resolver.clone(),
+                tls: ClientTls::new(config.delivery.ca_file.as_deref()).map_err(Failure::failed)?,
+                families: config.delivery.families,
+            };
+            let port = config.delivery.mta_sts_port;
+            let policies = Sts::open(resolver.clone(), http, port, &config.state);
+            Ok(examine(&config, &resolver, &policies, &lists).await)
         })?;
         if self.json {
             print(Value::Array(findings.iter().map(as_json).collect()));

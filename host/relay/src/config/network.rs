@@ -130,6 +130,13 @@ impl DomainPattern {
     }
 }
 
+impl DomainPattern {
+    /// The domain itself; none of a pattern for those below it.
+    pub fn exact(&self) -> Option<&str> {
+        (!self.below).then_some(&self.domain)
+    }
+}
+
 impl FromStr for DomainPattern {
     type Err = String;
 

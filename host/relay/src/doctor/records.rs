@@ -8,9 +8,15 @@ use baton_sign::verify::sender_policy;
 use super::{Finding, Source, Verdict};
 use crate::config::Config;
 use crate::dns::{DnsError, MailHosts, Resolver};
+use crate::outbound::sts::{Mode, Sts};
 use crate::signing::published;
 
-pub(super) async fn all(config: &Config, sources: &[Source], resolver: &Resolver) -> Vec<Finding> {
+pub(super) async fn all(
+    config: &Config,
+    sources: &[Source],
+    resolver: &Resolver,
+    policies: &Sts,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     for domain in senders(config) {
         findings.extend(spf(config, &domain, sources, resolver).await);
@@ -36,6 +42,9 @@ pub(super) async fn all(config: &Config, sources: &[Source], resolver: &Resolver
     for domain in authors(config) {
         findings.push(dmarc(&domain, resolver).await);
     }
+    for domain in receivers(config) {
+        findings.extend(sts(config, &domain, policies).await);
+    }
     if let Some(return_path) = &config.return_path {
         findings.push(exchanger(config, &return_path.domain, resolver).await);
     }
@@ -58,6 +67,37 @@ fn senders(config: &Config) -> BTreeSet<String> {
 fn authors(config: &Config) -> BTreeSet<String> {
     let keys = config.dkim.keys.iter();
     keys.map(|key| key.domain.clone()).collect()
+}
+
+/// Domains that this relay receives for, as far as they are named.
+fn receivers(config: &Config) -> BTreeSet<String> {
+    let served = config.relay.domains.iter();
+    let mut domains: BTreeSet<String> = served
+        .filter_map(|pattern| pattern.exact().map(str::to_owned))
+        .collect();
+    domains.extend(config.return_path.iter().map(|one| one.domain.clone()));
+    domains
+}
+
+/// A policy that leaves this relay out keeps mail from coming. To have none is no mistake.
+async fn sts(config: &Config, domain: &str, policies: &Sts) -> Option<Finding> {
+    let told = |verdict, message: String| Finding::new("mta-sts", domain, verdict, message);
+    Some(match policies.published(domain).await {
+        Ok(None) => return None,
+        Ok(Some(policy)) if policy.mode == Mode::None || policy.lists(&config.hostname) => {
+            told(Verdict::Ok, "its policy allows this relay".into())
+        }
+        Ok(Some(_)) => told(
+            Verdict::Wrong,
+            format!("its policy does not list {}", config.hostname),
+        )
+        .fix(format!(
+            "add mx: {} to it, and give its record a new id",
+            config.hostname
+        )),
+        Err(error) => told(Verdict::Warning, error)
+            .fix("publish the policy, or take the record _mta-sts away"),
+    })
 }
 
 async fn spf(

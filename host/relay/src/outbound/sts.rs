@@ -152,6 +152,34 @@ impl Sts {
         holds
     }
 
+    /// The policy that a domain publishes now, whatever was known before.
+    ///
+    /// # Errors
+    /// A sentence: it has a record, and no policy can be had.
+    pub async fn published(&self, domain: &str) -> Result<Option<Policy>, String> {
+        let texts = match self
+            .shared
+            .resolver
+            .texts(&format!("_mta-sts.{domain}"))
+            .await
+        {
+            Ok(texts) => texts,
+            Err(error) if error.is_permanent() => return Ok(None),
+            Err(error) => return Err(error.to_string()),
+        };
+        if policy::id(&texts).is_none() {
+            return match texts.iter().any(|text| text.starts_with("v=STSv1")) {
+                true => Err(format!("_mta-sts.{domain} is no record with one id")),
+                false => Ok(None),
+            };
+        }
+        let fetched = self.fetch(domain).await;
+        let policy = fetched.map(|(policy, _)| Some(policy));
+        policy.ok_or_else(|| {
+            format!("there is no policy at https://mta-sts.{domain}/.well-known/mta-sts.txt")
+        })
+    }
+
     async fn fetch(&self, domain: &str) -> Option<(Policy, String)> {
         let host = format!("mta-sts.{domain}");
         // With the port it may also be a private address, which is for tests.
