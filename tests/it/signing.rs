@@ -1,4 +1,4 @@
-//! DKIM signatures of what the relay sends, checked by somebody else's verifier (dkimpy, as pip has it) over every message of
+//! DKIM signatures of what the relay sends, checked by somebody else's verifier (dkimpy) over every message of
 //! `corpus/mail` and over messages that are hard to sign, each with tracked links and copies of their own.
 
 use std::collections::BTreeMap;

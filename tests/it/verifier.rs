@@ -1,5 +1,5 @@
-//! Somebody else's verifier of DKIM signatures: dkimpy. `BATON_PYTHON` names a Python that has it; where none has, a test says
-//! so loudly, and on CI that is a failure.
+//! Somebody else's verifier of signatures: dkimpy (Debian's python3-dkim and python3-nacl, or pip's dkimpy and PyNaCl).
+//! `BATON_PYTHON` names a Python that has it; where none has, a test says so loudly, and on CI that is a failure.
 
 use std::collections::BTreeMap;
 use std::io::Write;
