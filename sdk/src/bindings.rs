@@ -1,5 +1,5 @@
 //! What `wit-bindgen` makes of the contract: the imports once, and one small world per hook, each with an export macro of
-//! its own. A component carries the worlds whose macro its crate invoked, and so exports exactly the hooks its plugin has.
+//! its own. A component carries the worlds whose macro its crate invoked, and so exports the hooks its plugin has, and `on-load`.
 //! Nothing here is named by authors: the modules beside this one give it a shape.
 
 wit_bindgen::generate!({
@@ -25,6 +25,7 @@ macro_rules! hooks {
 }
 
 hooks! {
+    on_load "baton:sdk/hook-on-load" { }
     on_connect "baton:sdk/hook-on-connect" { "baton:relay/types@0.1.0" => types }
     on_auth "baton:sdk/hook-on-auth" { "baton:relay/types@0.1.0" => types }
     on_mail "baton:sdk/hook-on-mail" { "baton:relay/types@0.1.0" => types }

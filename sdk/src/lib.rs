@@ -72,7 +72,8 @@
 //! # How it fits together
 //!
 //! - [`Plugin`] is one trait; each hook is a method with a default. The attribute [`plugin`] reads which methods your block
-//!   has, and the component exports exactly those hooks. A hook you do not write costs nothing.
+//!   has, and the component exports those hooks, and `on-load` always: a configuration that `new` refuses is known before there is
+//!   mail. A hook you do not write costs nothing, nor does one that your [`on_load`](Plugin::on_load) leaves out.
 //! - What a hook decides is its return value: a [`Decision`] with helpers such as [`Decision::reject`], a [`Route`], a
 //!   [`Translation`]. An `Err` is a fault of the plugin, logged and answered by the operator's fault policy.
 //! - The message is ambient: [`message`] reads and edits the one the hook runs for.
@@ -93,6 +94,7 @@ extern crate self as baton_sdk;
 
 mod bindings;
 mod error;
+mod hook;
 pub mod http;
 pub mod message;
 mod plugin;
@@ -108,6 +110,7 @@ use testing::fake as host;
 
 pub use baton_sdk_macros::{golden, plugin};
 pub use error::{Error, Result};
+pub use hook::Hook;
 pub use plugin::Plugin;
 pub use services::{clock, config, context, dns, events, kv, log, random, submit};
 pub use types::NotAMailbox;
@@ -132,10 +135,10 @@ pub mod prelude {
     #[cfg(not(target_family = "wasm"))]
     pub use crate::testing;
     pub use crate::{
-        Advice, Attempt, AuthDecision, BounceDecision, Decision, Disposition, Envelope, Mailbox,
-        Parameter, Plugin, Recipient, RecipientDecision, Reply, Report, ReportKind, Request,
-        Response, Result, Route, Scope, Session, Stage, TlsDemand, Translation, bail, clock,
-        config, context, dns, events, http, kv, log, message, random, submit,
+        Advice, Attempt, AuthDecision, BounceDecision, Decision, Disposition, Envelope, Hook,
+        Mailbox, Parameter, Plugin, Recipient, RecipientDecision, Reply, Report, ReportKind,
+        Request, Response, Result, Route, Scope, Session, Stage, TlsDemand, Translation, bail,
+        clock, config, context, dns, events, http, kv, log, message, random, submit,
     };
     pub use serde::Deserialize;
 }
@@ -144,8 +147,8 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::bindings::{
-        on_auth, on_bounce, on_connect, on_copy, on_data, on_delivered, on_feedback, on_mail,
-        on_rcpt, on_reply, on_report, on_request, on_route,
+        on_auth, on_bounce, on_connect, on_copy, on_data, on_delivered, on_feedback, on_load,
+        on_mail, on_rcpt, on_reply, on_report, on_request, on_route,
     };
     pub use crate::plugin::Shim;
 }

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use crate::bindings;
 use crate::error::{Error, Result};
 use crate::{
-    Attempt, AuthDecision, BounceDecision, Decision, Envelope, Mailbox, Recipient,
+    Attempt, AuthDecision, BounceDecision, Decision, Envelope, Hook, Mailbox, Recipient,
     RecipientDecision, Reply, Report, Request, Response, Route, Session, Stage, Translation,
 };
 
@@ -21,6 +21,14 @@ use crate::{
 pub trait Plugin: Sized + 'static {
     /// Runs before the first hook of an instance: the place to read the configuration.
     fn new() -> Result<Self>;
+
+    /// A version was loaded, or its configuration changed: which hooks that configuration has a use for. The others are not
+    /// called. `None` is all of them. Nothing that waits (`dns`, `http`, `submit`) can be asked here.
+    ///
+    /// An `Err`, from here or from [`new`](Plugin::new), refuses the version with that text: what served before goes on.
+    fn on_load(&mut self) -> Result<Option<Vec<Hook>>> {
+        Ok(None)
+    }
 
     /// A socket was accepted; the greeting is not sent yet.
     fn on_connect(&mut self, session: &Session) -> Result<Decision> {
@@ -126,6 +134,14 @@ impl<P: Plugin> Shim<P> {
 }
 
 type Answer<T> = std::result::Result<T, String>;
+
+impl<P: Plugin> bindings::on_load::exports::baton::relay::on_load::Guest for Shim<P> {
+    fn on_load() -> Answer<Option<Vec<String>>> {
+        let name = |hook: Hook| hook.name().to_owned();
+        let names = |hooks: Vec<Hook>| hooks.into_iter().map(name).collect();
+        Self::call(|plugin| Ok(plugin.on_load()?.map(names)))
+    }
+}
 
 macro_rules! forward {
     ($($module:ident($($name:ident: $type:ty),*) -> $answer:ty { $($argument:expr),* })*) => {$(

@@ -45,7 +45,6 @@ impl Generation {
         let by_hook: [Box<[u16]>; Hook::COUNT] = Hook::ALL.map(|hook| {
             let of = |(at, plugin): (usize, &Arc<Plugin>)| {
                 plugin
-                    .loaded
                     .hooks
                     .contains(hook)
                     .then(|| u16::try_from(at).ok())
@@ -109,7 +108,7 @@ impl Generation {
         }
     }
 
-    /// Whether any plugin of this set, or a candidate that may serve in its place, has that hook. One that nobody has costs nothing: do not even make a sitting.
+    /// Whether any plugin of this set, or a candidate that may serve in its place, is asked at that hook. One that nobody has costs nothing: do not even make a sitting.
     pub fn exports(&self, hook: Hook) -> bool {
         self.exported.contains(hook)
     }

@@ -191,11 +191,11 @@ async fn one(
 }
 
 /// Runs on a thread of its own: whoever loads a plugin may be inside a runtime already.
-fn apart<T: Send>(work: impl AsyncFnOnce() -> T + Send) -> Result<T, Error> {
-    let trouble = |e: &dyn std::fmt::Display| Error::Engine(format!("no thread for tests: {e}"));
+pub(crate) fn apart<T: Send>(work: impl AsyncFnOnce() -> T + Send) -> Result<T, Error> {
+    let trouble = |e: &dyn std::fmt::Display| Error::Engine(format!("no thread of its own: {e}"));
     thread::scope(|scope| {
         let runner = thread::Builder::new()
-            .name("baton-golden".into())
+            .name("baton-apart".into())
             .spawn_scoped(scope, || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_time()

@@ -59,7 +59,12 @@ impl Guest {
                 .unwrap_or(u32::MAX)
                 .saturating_add(1),
             calls: limits.host_calls_max,
-            waits: limits.waits_max,
+            // Nobody waits for the world before there is mail: see `plugins::core::consult`.
+            waits: if hook == Hook::Load {
+                0
+            } else {
+                limits.waits_max
+            },
             events: limits::EVENTS_MAX,
             log_bytes: limits.log_bytes_max,
             logs: Vec::new(),

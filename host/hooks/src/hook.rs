@@ -8,6 +8,8 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Hook {
+    /// A version of the plugin was loaded, or its configuration changed.
+    Load,
     /// A socket was accepted, before the greeting.
     Connect,
     /// Credentials were presented.
@@ -38,10 +40,11 @@ pub enum Hook {
 
 impl Hook {
     /// How many hooks there are.
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 14;
 
-    /// Every hook, in the order in which a message meets them.
+    /// Every hook: the one before all mail, then in the order in which a message meets them.
     pub const ALL: [Hook; Hook::COUNT] = [
+        Hook::Load,
         Hook::Connect,
         Hook::Auth,
         Hook::Mail,
@@ -60,6 +63,7 @@ impl Hook {
     /// The name of the interface in the contract, such as `on-data`.
     pub fn name(self) -> &'static str {
         match self {
+            Hook::Load => "on-load",
             Hook::Connect => "on-connect",
             Hook::Auth => "on-auth",
             Hook::Mail => "on-mail",
@@ -101,6 +105,11 @@ impl HookSet {
     /// Adds a hook.
     pub fn insert(&mut self, hook: Hook) {
         self.0 |= 1 << hook as u8;
+    }
+
+    /// The hooks that are in both.
+    pub fn and(self, other: HookSet) -> HookSet {
+        HookSet(self.0 & other.0)
     }
 
     /// Whether there is none.

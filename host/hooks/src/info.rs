@@ -21,6 +21,8 @@ pub struct PluginInfo {
     pub bytes: u64,
     /// Hooks of what serves.
     pub hooks: HookSet,
+    /// Those of them that are called: its configuration may have no use for some.
+    pub called: HookSet,
     /// Whether it is called.
     pub state: PluginState,
     /// Why the file in the folder does not serve although something does: it was refused, or it only faulted.

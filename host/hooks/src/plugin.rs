@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::grant::Granted;
 use crate::health::Health;
+use crate::hook::HookSet;
 use crate::load::Loaded;
 use crate::settings::PluginSettings;
 use crate::trial::canary::{Canary, Side};
@@ -16,6 +17,8 @@ pub(crate) struct Plugin {
     pub loaded: Arc<Loaded>,
     pub settings: PluginSettings,
     pub granted: Granted,
+    /// The hooks that are called: those it exports, without the ones its configuration has no use for.
+    pub hooks: HookSet,
     /// The top level of the plugin's section: text as it is, everything else as JSON.
     pub config: HashMap<String, Arc<str>>,
     pub health: Arc<Health>,
@@ -34,11 +37,13 @@ impl Plugin {
     ) -> Plugin {
         let granted = Granted::new(&settings.grants);
         let config = top_level(&settings.config);
+        let hooks = loaded.hooks;
         Plugin {
             name,
             loaded,
             settings,
             granted,
+            hooks,
             config,
             health,
             shadow: None,

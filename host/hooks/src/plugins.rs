@@ -67,6 +67,12 @@ impl Plugins {
         self.core.list()
     }
 
+    /// Asks a plugin again what its configuration has a use for, after its key-value was written from outside. Blocks for a
+    /// moment.
+    pub fn consult_again(&self, name: &str) {
+        self.core.consult_again(name);
+    }
+
     /// Where the candidate of a plugin and its version in service differ so far; none where nothing is tried.
     pub fn diff(&self, name: &str) -> Option<TrialReport> {
         self.core.diff(name)

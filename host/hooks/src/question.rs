@@ -7,13 +7,14 @@ use baton_smtp::{Envelope, Mailbox, Recipient};
 use crate::decision::{AuthVerdict, BounceVerdict, Verdict};
 use crate::delivery::{Disposition, Report, Route, Stage, Translation};
 use crate::facts::{Attempt, RemoteReply, Session};
-use crate::hook::Hook;
+use crate::hook::{Hook, HookSet};
 use crate::services::{HttpRequest, HttpResponse};
 use crate::trial::canary::Class;
 
 /// One call of one hook.
 #[derive(Clone, Copy)]
 pub(crate) enum Question<'a> {
+    Load,
     Connect {
         session: &'a Session,
     },
@@ -69,6 +70,7 @@ pub(crate) enum Question<'a> {
 impl Question<'_> {
     pub fn hook(&self) -> Hook {
         match self {
+            Question::Load => Hook::Load,
             Question::Connect { .. } => Hook::Connect,
             Question::Auth { .. } => Hook::Auth,
             Question::Mail { .. } => Hook::Mail,
@@ -89,6 +91,8 @@ impl Question<'_> {
 /// What a plugin said, checked: every reply can be written, every address and next hop is one.
 #[derive(Debug)]
 pub(crate) enum Answer {
+    /// Hooks the configuration has a use for; none if all.
+    Wanted(Option<HookSet>),
     Verdict(Verdict),
     Hold(String),
     Rewrite(Vec<Mailbox>),
@@ -105,7 +109,8 @@ impl Answer {
     /// What it is counted as.
     pub fn class(&self) -> Class {
         match self {
-            Answer::Verdict(Verdict::Pass)
+            Answer::Wanted(_)
+            | Answer::Verdict(Verdict::Pass)
             | Answer::Auth(AuthVerdict::Pass)
             | Answer::Route(None)
             | Answer::Translation(None)
@@ -171,6 +176,11 @@ impl Answer {
     /// For the trace.
     pub fn describe(&self) -> Cow<'static, str> {
         match self {
+            Answer::Wanted(None) => "wants all".into(),
+            Answer::Wanted(Some(hooks)) => {
+                let names: Vec<&str> = hooks.iter().map(Hook::name).collect();
+                format!("wants {}", names.join(" ")).into()
+            }
             Answer::Verdict(Verdict::Pass) => "next".into(),
             Answer::Verdict(Verdict::Accept) => "accept".into(),
             Answer::Verdict(verdict) => verdict.to_string().into(),

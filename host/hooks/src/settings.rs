@@ -63,7 +63,7 @@ pub struct Bundled {
 }
 
 /// What an operator decides about one plugin.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PluginSettings {
     /// A disabled plugin is listed and never called.
     pub enabled: bool,

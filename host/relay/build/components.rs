@@ -12,6 +12,8 @@ use std::process::Command;
 
 const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "plugin";
+/// Memory that is there from the start does not grow: growing takes a lock of the whole process, twice for each instance.
+const MEMORY: &str = "-C link-arg=--initial-memory=2097152";
 /// What every component is made of, seen from the workspace. The plugins themselves are beside it, see [`watch`].
 const SOURCES: [&str; 8] = [
     "sdk/src",
@@ -139,6 +141,7 @@ fn run_cargo(root: &Path, target_directory: &Path, selection: &[&str]) {
         .arg(target_directory)
         .current_dir(root);
     cargo.args(selection);
+    cargo.env("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", MEMORY);
     for (key, _) in env::vars_os() {
         let Some(name) = key.to_str() else { continue };
         let foreign = FOREIGN.contains(&name)

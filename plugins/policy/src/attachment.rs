@@ -66,7 +66,8 @@ impl Attachments {
         Ok(())
     }
 
-    fn is_idle(&self) -> bool {
+    /// Whether nothing is looked for.
+    pub fn is_idle(&self) -> bool {
         self.extensions.is_empty()
             && !self.double_extensions
             && self.media_types.is_empty()

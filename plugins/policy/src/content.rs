@@ -83,6 +83,14 @@ impl Content {
         Ok(())
     }
 
+    /// Whether no message can come to anything.
+    pub fn is_idle(&self) -> bool {
+        let is_silent = |(_, points, _): &(_, f64, _)| *points == 0.0;
+        self.rules.is_empty()
+            && self.signals.list().iter().all(is_silent)
+            && self.over(0.0).is_none()
+    }
+
     /// Scores the message; what is to be done about the sum.
     pub fn finding(&self) -> Option<Finding> {
         let mut sum = 0.0;

@@ -4,7 +4,8 @@
 //! This file holds the hooks. [`settings`] is what the operator wrote, [`who`] the one key that stands for a sender, [`action`] what
 //! is done about a finding and how it explains itself. The rules: [`rate`], [`envelope`] (blocked ones, traps), [`lists`],
 //! [`author`] with [`from`], [`brand`] with [`punycode`], [`authentication`], [`attachment`] with [`zip`], [`content`],
-//! [`scanner`]. [`reputation`] remembers what came of it, and [`outcome`] reads it out of what remotes say.
+//! [`scanner`]. [`reputation`] remembers what came of it, and [`outcome`] reads it out of what remotes say. [`wanted`] says which hooks the rules
+//! that are on need at all.
 
 use baton_sdk::prelude::*;
 
@@ -26,6 +27,7 @@ mod rate;
 mod reputation;
 mod scanner;
 mod settings;
+mod wanted;
 mod who;
 mod zip;
 
@@ -48,6 +50,10 @@ impl Plugin for Policy {
         Ok(Self {
             settings: Settings::read()?,
         })
+    }
+
+    fn on_load(&mut self) -> Result<Option<Vec<Hook>>> {
+        wanted::hooks(&self.settings).map(Some)
     }
 
     fn on_connect(&mut self, session: &Session) -> Result<Decision> {

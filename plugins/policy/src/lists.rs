@@ -13,7 +13,7 @@ use crate::rate::Span;
 pub struct BlockList {
     zone: String,
     #[serde(default)]
-    of: Of,
+    pub of: Of,
     /// Which answers count; where empty, all of 127.0.0.0/8 but 127.255.255.0/24, by which lists say that they do not answer us.
     #[serde(default)]
     answers: Vec<Ipv4Addr>,

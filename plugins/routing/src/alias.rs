@@ -63,6 +63,10 @@ impl Targets {
 }
 
 impl Aliases {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What is wrong with them.
     pub fn check(&self) -> Result<(), String> {
         for (name, targets) in &self.0 {

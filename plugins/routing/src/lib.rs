@@ -38,6 +38,21 @@ impl Plugin for Routing {
         })
     }
 
+    fn on_load(&mut self) -> Result<Option<Vec<Hook>>> {
+        let settings = &self.settings;
+        let routes_live = live::any("routes")?;
+        let needs = [
+            (Hook::OnRcpt, settings.rewrites() || live::any("alias/")?),
+            (Hook::OnData, settings.asks_headers() || routes_live),
+            (
+                Hook::OnRoute,
+                settings.routes_any() || routes_live || live::any("domain/")?,
+            ),
+        ];
+        let wanted = needs.into_iter().filter(|(_, is_needed)| *is_needed);
+        Ok(Some(wanted.map(|(hook, _)| hook).collect()))
+    }
+
     fn on_rcpt(
         &mut self,
         session: &Session,

@@ -98,6 +98,24 @@ impl Settings {
         Ok(())
     }
 
+    /// Whether any recipient may stand for others, or for nobody.
+    pub fn rewrites(&self) -> bool {
+        let of_tenants = self.tenants.values().any(|t| !t.aliases.is_empty());
+        !self.aliases.is_empty() || !self.known_recipients_only.is_empty() || of_tenants
+    }
+
+    /// Whether any route asks about a header field.
+    pub fn asks_headers(&self) -> bool {
+        let of_tenants = self.tenants.values().flat_map(|tenant| &tenant.routes);
+        let mut entries = self.routes.iter().chain(of_tenants);
+        entries.any(|entry| entry.header_names().next().is_some())
+    }
+
+    /// Whether any mail may be given a route.
+    pub fn routes_any(&self) -> bool {
+        !self.routes.is_empty() || !self.tenants.is_empty() || self.separate_accounts
+    }
+
     /// Whether only who has an alias is known in that domain.
     pub fn is_closed(&self, domain: &str) -> bool {
         let covers = |text: &String| Pattern::new(text).matches(domain);

@@ -30,6 +30,13 @@ impl Plugin for Suppression {
         })
     }
 
+    fn on_load(&mut self) -> Result<Option<Vec<Hook>>> {
+        let settings = &self.settings;
+        let mut wanted = vec![Hook::OnRcpt, Hook::OnBounce, Hook::OnFeedback];
+        wanted.extend(settings.recover.then_some(Hook::OnDelivered));
+        Ok(Some(wanted))
+    }
+
     /// The client is told at once, and why, so that it stops by itself.
     fn on_rcpt(
         &mut self,

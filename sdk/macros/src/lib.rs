@@ -1,11 +1,12 @@
-//! The attribute `#[baton_sdk::plugin]`. It reads which hooks an `impl Plugin for X` block has and exports exactly those
+//! The attribute `#[baton_sdk::plugin]`. It reads which hooks an `impl Plugin for X` block has and exports those, and `on-load`,
 //! from the component. Written on bare token trees: a plugin's build needs no parser crates for it.
 
 mod golden;
 
 use proc_macro::{Delimiter, Span, TokenStream, TokenTree};
 
-const HOOKS: [&str; 13] = [
+const HOOKS: [&str; 14] = [
+    ON_LOAD,
     "on_connect",
     "on_auth",
     "on_mail",
@@ -20,6 +21,9 @@ const HOOKS: [&str; 13] = [
     "on_feedback",
     "on_request",
 ];
+
+/// Every plugin has it: what its `new` says about the configuration is known before there is mail.
+const ON_LOAD: &str = "on_load";
 
 const USAGE: &str = "put `#[baton_sdk::plugin]` on a block `impl Plugin for YourType { .. }`";
 
@@ -89,12 +93,12 @@ fn read(item: TokenStream) -> Result<(String, Vec<String>), Mistake> {
         _ => return Err(usage(tokens[start].span())),
     };
     let hooks = hooks(body.stream())?;
-    if hooks.is_empty() {
+    if hooks.iter().all(|hook| hook == ON_LOAD) {
         return Err(Mistake {
             at: body.span(),
             text: format!(
                 "this plugin implements no hook, so it would never be called; the hooks are {}",
-                HOOKS.join(", ")
+                HOOKS[1..].join(", ")
             ),
         });
     }
@@ -160,7 +164,8 @@ fn export(name: &str, hooks: &[String]) -> TokenStream {
         "const _: fn() -> ::baton_sdk::Result<{name}> = <{name} as ::baton_sdk::Plugin>::new;\n\
          #[cfg(target_family = \"wasm\")]\nconst _: () = {{\ntype BatonShim = ::baton_sdk::__private::Shim<{name}>;\n"
     );
-    for hook in hooks {
+    let others = hooks.iter().map(String::as_str);
+    for hook in others.filter(|hook| *hook != ON_LOAD).chain([ON_LOAD]) {
         let module = format!("::baton_sdk::__private::{hook}");
         code.push_str(&format!(
             "{module}::export!(BatonShim with_types_in {module});\n"

@@ -107,6 +107,7 @@ macro_rules! hooks {
 }
 
 hooks! {
+    load = Load: fn() -> Option<Vec<String>>;
     connect = Connect: fn(t::Session<'_>) -> t::Decision;
     auth = Auth: fn(t::Session<'_>, &str, &str, &str) -> exports::on_auth::AuthDecision;
     mail = Mail: fn(t::Session<'_>, t::Envelope<'_>) -> t::Decision;
@@ -133,6 +134,7 @@ impl Bound {
         question: &Question<'_>,
     ) -> wasmtime::Result<Result<Answer, Fault>> {
         Ok(match *question {
+            Question::Load => check::answer(self.load(hooks, store, ()).await?, check::wanted),
             Question::Connect { session } => {
                 let params = (lend::session(session),);
                 check::answer(self.connect(hooks, store, params).await?, check::decision)

@@ -14,7 +14,7 @@ use crate::engine::Engines;
 use crate::fault::Fault;
 use crate::generation::Generation;
 use crate::health::Health;
-use crate::hook::Hook;
+use crate::hook::{Hook, HookSet};
 use crate::load::Loaded;
 use crate::plugin::Plugin;
 use crate::record::{CallRecord, LogLevel};
@@ -189,6 +189,14 @@ impl Case {
         let reply = told.reply.read()?;
         let needed = attempt.as_ref().ok_or("no attempt".to_owned());
         match self.hook {
+            Hook::Load => {
+                let wanted = sitting.on_load().await.and_then(Result::ok).flatten();
+                let names = |hooks: HookSet| hooks.iter().map(Hook::name).collect::<Vec<_>>();
+                value.insert(
+                    "hooks".into(),
+                    wanted.map_or(Value::Null, |w| names(w).into()),
+                );
+            }
             Hook::Connect => {
                 sitting.on_connect().await;
             }

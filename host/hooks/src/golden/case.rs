@@ -172,7 +172,7 @@ impl Case {
         told.report.as_ref().map(ReportWords::read).transpose()?;
         self.stage()?;
         match self.hook {
-            Hook::Connect | Hook::Mail => Ok(()),
+            Hook::Load | Hook::Connect | Hook::Mail => Ok(()),
             Hook::Auth => need(told.credentials.is_some(), "credentials"),
             Hook::Rcpt => need(told.recipient.is_some(), "a recipient"),
             Hook::Data | Hook::Report => need(self.message.is_some(), "a message or eml"),

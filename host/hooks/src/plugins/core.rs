@@ -1,5 +1,6 @@
 //! Slots by name, and the ways from one generation to the next.
 
+mod consult;
 mod tried;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use crate::engine::Engines;
 use crate::error::Error;
 use crate::generation::Generation;
 use crate::health::Health;
+use crate::hook::HookSet;
 use crate::info::{PluginInfo, PluginState, Source};
 use crate::limits;
 use crate::load::{Loaded, Loader, digest};
@@ -26,6 +28,8 @@ use crate::trial::canary::Side;
 use crate::trial::candidate::{self, Candidate};
 use crate::trial::record::Recorders;
 use crate::watch as folder;
+
+use consult::Consulted;
 
 /// What the watcher and the sittings share with [`Plugins`].
 pub(crate) struct Core {
@@ -66,6 +70,8 @@ pub(crate) struct Version {
     pub loaded: Arc<Loaded>,
     pub source: Source,
     pub health: Arc<Health>,
+    /// What it said about its configuration, once it was asked.
+    pub consulted: Option<Consulted>,
 }
 
 impl Core {
@@ -272,16 +278,35 @@ impl Core {
 
     fn install(&self, name: &Arc<str>, loaded: Arc<Loaded>, source: Source, rebuild: bool) {
         let digest = loaded.digest.clone();
+        let mut version = Version {
+            loaded,
+            source,
+            health: Arc::default(),
+            consulted: None,
+        };
+        let (own, has_last_good) = {
+            let state = self.lock();
+            let slot = state.slots.get(name);
+            let last_good = slot.and_then(|slot| slot.active.as_ref());
+            (
+                settings_of(&state.settings, name),
+                last_good.is_some_and(|last| last.problem().is_none()),
+            )
+        };
+        let consulted = self.consult_one(name, &version, &own, &self.services);
+        if let Err(reason) = &consulted.answer {
+            if has_last_good {
+                return self.refuse(name, reason.clone(), rebuild);
+            }
+            // Nothing else could serve: its calls fault, and its fault policy decides about mail, which is not let by.
+            self.event(name, PluginEventKind::Refused { reason });
+        }
+        version.consulted = Some(consulted);
         let replaced = {
             let mut state = self.lock();
             let slot = state.slots.entry(name.clone()).or_default();
             slot.problem = None;
             slot.broken.remove(&digest);
-            let version = Version {
-                loaded,
-                source,
-                health: Arc::default(),
-            };
             let old = slot.active.replace(version);
             let replaced = old.as_ref().map(|old| old.loaded.digest.clone());
             // What only faulted is nothing to go back to.
@@ -396,6 +421,7 @@ impl Core {
 
     /// Swaps in what the slots and the settings say now.
     pub fn rebuild(&self) {
+        self.consult();
         let mut state = self.lock();
         let State { settings, slots } = &mut *state;
         let house = house(settings, &self.services, &self.recorders);
@@ -456,7 +482,26 @@ impl Core {
 impl Version {
     fn plugin(&self, name: &Arc<str>, settings: PluginSettings) -> Plugin {
         let (loaded, health) = (self.loaded.clone(), self.health.clone());
-        Plugin::new(name.clone(), loaded, settings, health)
+        let mut plugin = Plugin::new(name.clone(), loaded, settings, health);
+        plugin.hooks = self.called();
+        plugin
+    }
+
+    /// The hooks that are called with its configuration.
+    fn called(&self) -> HookSet {
+        match &self.consulted {
+            Some(Consulted {
+                answer: Ok(Some(wanted)),
+                ..
+            }) => self.loaded.hooks.and(*wanted),
+            _ => self.loaded.hooks,
+        }
+    }
+
+    /// Why it cannot work with its configuration.
+    fn problem(&self) -> Option<&String> {
+        let consulted = self.consulted.as_ref()?;
+        consulted.answer.as_ref().err()
     }
 }
 
@@ -489,8 +534,12 @@ impl Slot {
             hooks: active
                 .map(|version| version.loaded.hooks)
                 .unwrap_or_default(),
+            called: active.map(Version::called).unwrap_or_default(),
             state,
-            problem: active.and(self.problem.clone()),
+            problem: active.and_then(|version| {
+                let file = self.problem.as_ref();
+                file.or_else(|| version.problem()).cloned()
+            }),
             calls: health.map_or(0, |health| health.calls()),
             faults: health.map_or(0, |health| health.faults()),
             p50_microseconds: health.and_then(|health| health.percentile(0.5)),

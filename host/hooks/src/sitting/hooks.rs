@@ -12,7 +12,7 @@ use crate::decision::{
 use crate::delivery::{Report, Stage, Translation};
 use crate::facts::{Attempt, RemoteReply, Session};
 use crate::fault::Fault;
-use crate::hook::Hook;
+use crate::hook::{Hook, HookSet};
 use crate::question::{Answer, Question};
 use crate::record::Hold;
 use crate::services::{HttpRequest, HttpResponse};
@@ -43,6 +43,18 @@ pub enum RequestOutcome {
 }
 
 impl Sitting {
+    /// A version was loaded: what the first plugin of this set says about its configuration. None where none has the hook;
+    /// otherwise the hooks it wants, none of them being all.
+    pub async fn on_load(&mut self) -> Option<Result<Option<HookSet>, Fault>> {
+        let generation = self.generation.clone();
+        let at = *generation.asked(Hook::Load).first()?;
+        Some(match self.ask(at, &Question::Load).await {
+            Ok(Answer::Wanted(hooks)) => Ok(hooks),
+            Ok(_) => Ok(None),
+            Err(fault) => Err(fault),
+        })
+    }
+
     /// A socket was accepted, before the greeting.
     pub async fn on_connect(&mut self) -> Verdict {
         let Some(session) = self.asked_session(Hook::Connect) else {

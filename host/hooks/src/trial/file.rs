@@ -149,6 +149,7 @@ pub(crate) struct SaidLine {
 #[serde(tag = "hook", rename_all = "kebab-case")]
 #[allow(clippy::enum_variant_names)] // These are the names of hooks.
 pub(crate) enum AskedLine {
+    OnLoad,
     OnConnect,
     OnAuth {
         mechanism: String,
@@ -462,6 +463,7 @@ impl SaidLine {
 impl AskedLine {
     fn of(asked: &Asked) -> AskedLine {
         match asked {
+            Asked::Load => AskedLine::OnLoad,
             Asked::Connect { .. } => AskedLine::OnConnect,
             // A password has no place in a file; what is compared with it is in the answer.
             Asked::Auth {
@@ -528,6 +530,7 @@ impl AskedLine {
     fn asked(&self, session: &Session) -> Result<Asked, Bad> {
         let session = session.clone();
         Ok(match self {
+            AskedLine::OnLoad => Asked::Load,
             AskedLine::OnConnect => Asked::Connect { session },
             AskedLine::OnAuth {
                 mechanism,

@@ -71,6 +71,7 @@ impl Snapshot {
 /// A [`Question`] that owns what it asks about.
 #[derive(Clone)]
 pub(crate) enum Asked {
+    Load,
     Connect {
         session: Session,
     },
@@ -126,6 +127,7 @@ pub(crate) enum Asked {
 impl Asked {
     pub fn of(question: &Question<'_>) -> Asked {
         match *question {
+            Question::Load => Asked::Load,
             Question::Connect { session } => Asked::Connect {
                 session: session.clone(),
             },
@@ -197,6 +199,7 @@ impl Asked {
 
     pub fn question(&self) -> Question<'_> {
         match self {
+            Asked::Load => Question::Load,
             Asked::Connect { session } => Question::Connect { session },
             Asked::Auth {
                 session,

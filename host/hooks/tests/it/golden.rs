@@ -224,6 +224,7 @@ fn cases_see_nothing_of_the_world_but_what_they_give() {
 fn every_hook_has_its_cases() {
     let attempt = json!({"recipient": "bob@example.org", "sender": "ann@example.net", "number": 2});
     let cases = json!([
+        {"hook": "on-load", "expect": {"decision": "wants all", "hooks": null}},
         {"hook": "on-connect", "session": {"helo": "accept"}, "expect": {"decision": "accept"}},
         {"hook": "on-auth", "credentials": {"identity": "joe", "secret": "right"}, "expect": {"decision": "allow joe-PLAIN"}},
         {"hook": "on-mail", "session": {"helo": "defer 451 4.7.1 Later"},
@@ -283,7 +284,7 @@ fn what_cannot_be_understood_is_refused_with_its_place() {
     for (case, words) in [
         (
             json!({"hook": "on-dta", "expect": {"decision": "next"}}),
-            "cases.json: cases 1: \"on-dta\" is no hook; there are on-connect,",
+            "cases.json: cases 1: \"on-dta\" is no hook; there are on-load, on-connect,",
         ),
         (
             json!({"hook": "on-data", "expect": {"decision": "next"}}),

@@ -120,7 +120,7 @@ pub async fn put(
         .set(&plugin, quota, &key, value, ttl, clock::now().as_millis())
         .map_err(problem)?;
     parts.kv.flush().await?;
-    tell(&parts, plugin, key, "set", by);
+    tell(&parts, plugin, key, "set", by).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -136,7 +136,7 @@ pub async fn remove(
         return Err(Problem::not_found(NO_KEY));
     }
     parts.kv.flush().await?;
-    tell(&parts, plugin, key, "deleted", by);
+    tell(&parts, plugin, key, "deleted", by).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -165,7 +165,17 @@ fn checked(key: String) -> Result<String, Problem> {
     Ok(key)
 }
 
-fn tell(parts: &super::Parts, plugin: String, key: String, what: &'static str, by: Option<String>) {
+/// The event; and the plugin is asked again which of its hooks it has a use for, since that may hang on what it remembers.
+async fn tell(
+    parts: &super::State,
+    plugin: String,
+    key: String,
+    what: &'static str,
+    by: Option<String>,
+) {
+    let (plugins, name) = (parts.plugins.clone(), plugin.clone());
+    // A panic there would be the host's own, and is reported as one; the key is written all the same.
+    let _ = tokio::task::spawn_blocking(move || plugins.consult_again(&name)).await;
     parts.bus.emit(Event::PluginKeyChanged {
         plugin,
         key,

@@ -19,6 +19,8 @@ pub struct Plugin {
     name: String,
     digest: Option<String>,
     hooks: Vec<&'static str>,
+    /// Those of them that are called with its configuration.
+    called: Vec<&'static str>,
     /// "active", "disabled", "broken" or "refused".
     state: &'static str,
     /// "bundled", or the file.
@@ -112,6 +114,7 @@ impl From<&PluginInfo> for Plugin {
             name: info.name.to_string(),
             digest: info.digest.as_ref().map(ToString::to_string),
             hooks: info.hooks.iter().map(|hook| hook.name()).collect(),
+            called: info.called.iter().map(|hook| hook.name()).collect(),
             state: info.state.name(),
             source: info.source.to_string(),
             reason: info.problem.clone().or(refused),

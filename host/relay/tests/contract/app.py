@@ -28,6 +28,14 @@ from wit_world.imports.types import (
 )
 
 
+class OnLoad(exports.OnLoad):
+    def on_load(self):
+        wanted = config.get("wants")
+        if wanted == "nonsense":
+            raise Err("wants: no such thing")
+        return wanted.split(" ") if wanted else None
+
+
 class OnConnect(exports.OnConnect):
     def on_connect(self, session):
         if session.peer_ip != "192.0.2.66":

@@ -38,6 +38,28 @@ static void tag(const char *key, const char *value) {
   baton_relay_context_set_tag(&k, &v);
 }
 
+bool exports_baton_relay_on_load_on_load(plugin_option_list_string_t *ret, plugin_string_t *err) {
+  plugin_string_t key = borrowed("wants"), wanted;
+  ret->is_some = false;
+  if (!baton_relay_config_get(&key, &wanted)) return true;
+  if (is(&wanted, "nonsense")) {
+    *err = text("wants: no such thing");
+    return false;
+  }
+  ret->is_some = true;
+  ret->val.ptr = malloc(sizeof(plugin_string_t) * (wanted.len + 1));
+  ret->val.len = 0;
+  for (size_t start = 0, at = 0; at <= wanted.len; at++) {
+    if (at < wanted.len && wanted.ptr[at] != ' ') continue;
+    char word[64];
+    snprintf(word, sizeof word, "%.*s", (int)(at - start), (const char *)wanted.ptr + start);
+    ret->val.ptr[ret->val.len++] = text(word);
+    start = at + 1;
+  }
+  plugin_string_free(&wanted);
+  return true;
+}
+
 bool exports_baton_relay_on_connect_on_connect(exports_baton_relay_on_connect_session_t *session,
                                                exports_baton_relay_on_connect_decision_t *ret, plugin_string_t *err) {
   ret->tag = BATON_RELAY_TYPES_DECISION_NEXT;

@@ -11,6 +11,14 @@ const next = { tag: "next" };
 const reply = (code, status, text) => ({ code, status, text });
 const bytes = (text) => Uint8Array.from(text, (c) => c.charCodeAt(0));
 
+export const onLoad = {
+  onLoad() {
+    const wanted = config.get("wants");
+    if (wanted === "nonsense") throw "wants: no such thing";
+    return wanted?.split(" ");
+  },
+};
+
 export const onConnect = {
   onConnect(session) {
     if (session.peerIp !== "192.0.2.66") return next;

@@ -15,6 +15,7 @@ use crate::delivery::{
 use crate::desk::{clip, has_controls};
 use crate::facts::RemoteReply;
 use crate::fault::Fault;
+use crate::hook::{Hook, HookSet};
 use crate::limits;
 use crate::question::Answer;
 use crate::services::HttpResponse;
@@ -60,6 +61,21 @@ fn peer_reply(said: &t::ReplyResult, classes: &[u16]) -> Checked<Reply> {
             wrong("a reply with control characters, too long, or with a status of another class")
         }
     }
+}
+
+/// Names of hooks; a misspelt one would be a hook that is silently not called.
+pub(super) fn wanted(said: Option<Vec<String>>) -> Checked<Answer> {
+    let Some(names) = said else {
+        return Ok(Answer::Wanted(None));
+    };
+    let mut hooks = HookSet::default();
+    for name in &names {
+        match Hook::from_name(name) {
+            Some(hook) => hooks.insert(hook),
+            None => return wrong(format!("{:?} is no hook", clip(name, 40))),
+        }
+    }
+    Ok(Answer::Wanted(Some(hooks)))
 }
 
 pub(super) fn decision(said: t::Decision) -> Checked<Answer> {

@@ -50,6 +50,7 @@ impl Core {
                         loaded,
                         source: Source::File(path.to_owned()),
                         health: Arc::default(),
+                        consulted: None,
                     });
                 }
                 if rebuild {

@@ -8,6 +8,7 @@ wit_bindgen::generate!({
         package test:guest;
         world actor {
             include baton:relay/imports@0.1.0;
+            export baton:relay/on-load@0.1.0;
             export baton:relay/on-connect@0.1.0;
             export baton:relay/on-auth@0.1.0;
             export baton:relay/on-mail@0.1.0;
@@ -252,6 +253,12 @@ fn recurse(depth: u64) -> u64 {
 
 fn from_helo(session: &Session) -> Decided {
     act(session.helo.as_deref().unwrap_or(""))
+}
+
+impl hooks::on_load::Guest for Actor {
+    fn on_load() -> Result<Option<Vec<String>>, String> {
+        Ok(None)
+    }
 }
 
 impl hooks::on_connect::Guest for Actor {
