@@ -13,6 +13,7 @@ pub mod dns;
 pub mod doctor;
 pub mod event;
 pub mod history;
+mod housekeeping;
 pub mod http;
 pub mod inbound;
 pub mod limits;

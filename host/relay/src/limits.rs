@@ -140,9 +140,11 @@ pub const RESTING_SITES_MAX: usize = 10_000;
 pub const HTTP_BUFFER_BYTES_MAX: usize = 64 << 10;
 /// How often what plugins wrote into their key-value is made durable.
 pub const KV_FLUSH_EVERY: Duration = Duration::from_millis(500);
-/// How often rows whose time is over are removed, and how many of each table at a time.
+/// Rows of one step of that.
+pub const KV_WRITES_MAX: usize = 1_000;
+/// How often rows whose time is over are removed.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// Rows of each table in one sweep.
-pub const SWEEP_ROWS_MAX: u32 = 10_000;
+/// Rows of each table in one step of that; there are as many steps as it takes.
+pub const SWEEP_ROWS_MAX: u32 = 1_000;
 /// A recipient may be rewritten to so many others before the spool refuses the message.
 pub const REWRITES_MAX: usize = 10;

@@ -9,7 +9,6 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use baton_hooks::{Bundled, Plugins, Settings};
 use baton_smtp::Domain;
-use baton_spool::Operation;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,7 +29,9 @@ use crate::signing::{self, Signing};
 use crate::store::Store;
 use crate::suppression::Suppressions;
 use crate::tls::{self, ClientTls, ServerTls};
-use crate::{Relay, StartError, alert, bundled, clock, event, http, limits, net, webhook};
+use crate::{
+    Relay, StartError, alert, bundled, clock, event, housekeeping, http, limits, net, webhook,
+};
 
 pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
     let admin = bind_http("http", config.http.admin).await?;
@@ -142,7 +143,11 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
     webhooks(&config, &store, &bus, &services_http, &background, &end);
     background.spawn(until(
         end.clone(),
-        housekeeping(kv.clone(), store.clone(), bus.clone()),
+        housekeeping::write_behind(kv.clone(), bus.clone()),
+    ));
+    background.spawn(until(
+        end.clone(),
+        housekeeping::sweep(store.clone(), bus.clone()),
     ));
     let spool_bytes_max = config.limits.spool_bytes_max;
     background.spawn(until(
@@ -451,36 +456,6 @@ fn own_names(config: &Config) -> Vec<String> {
             .filter_map(|egress| egress.ehlo.clone()),
     );
     names
-}
-
-/// Writes behind what plugins keep, and removes what has expired.
-async fn housekeeping(kv: Arc<Kv>, store: Store, bus: Bus) {
-    let mut last_sweep = Instant::now();
-    let mut tick = tokio::time::interval(limits::KV_FLUSH_EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        if let Err(error) = kv.flush().await {
-            bus.emit(Event::Trouble {
-                place: "key-value",
-                error: error.to_string(),
-            });
-        }
-        if last_sweep.elapsed() >= limits::SWEEP_EVERY {
-            last_sweep = Instant::now();
-            let now_ms = clock::now().as_millis();
-            let sweep = Operation::Sweep {
-                now_ms,
-                rows_max: limits::SWEEP_ROWS_MAX,
-            };
-            if let Err(error) = store.commit_later(vec![sweep]).await {
-                bus.emit(Event::Trouble {
-                    place: "sweep",
-                    error: error.to_string(),
-                });
-            }
-        }
-    }
 }
 
 /// A task for each receiver, and one that writes for all of them.

@@ -6,7 +6,7 @@
 //! in flushes of 10 000, as the relay's do twice a second.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use baton_spool::*;
 use bytes::Bytes;
@@ -14,6 +14,8 @@ use bytes::Bytes;
 const NOW: u64 = 1_767_225_600_000;
 const DAY_MS: u64 = 86_400_000;
 const FLUSH: u64 = 10_000;
+/// Rows of one step of a sweep, as the relay has it.
+const STEP: u32 = 1_000;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -98,31 +100,33 @@ fn read_some(spool: &Spool, keys: u64) {
     println!("a read of a row that is not in memory: {each:.1} microseconds");
 }
 
+/// As the relay does it: short steps, and a rest after each for as long as it took.
 fn expire(spool: &Spool) {
     let started = Instant::now();
-    let mut sweeps = 0;
+    let (mut steps, mut longest) = (0, Duration::ZERO);
     loop {
         let sweep = Operation::Sweep {
             now_ms: NOW + 3 * DAY_MS,
-            rows_max: FLUSH as u32,
+            rows_max: STEP,
         };
-        for answer in spool
+        let began = Instant::now();
+        let answers = spool
             .commit(&[sweep], Durability::Durable)
-            .expect("commits")
-        {
-            answer.expect("nothing is refused");
+            .expect("commits");
+        let took = began.elapsed();
+        steps += 1;
+        longest = longest.max(took);
+        if answers[0].as_ref().expect("is not refused") != &Done::Changed(u64::from(STEP)) {
+            break;
         }
-        sweeps += 1;
-        let left = spool
-            .snapshot()
-            .expect("reads")
-            .kv_usage("policy")
-            .expect("counts");
-        if left.rows == 0 {
-            println!("swept in {sweeps} steps and {:.1?}", started.elapsed());
-            return;
-        }
+        std::thread::sleep(took);
     }
+    let snapshot = spool.snapshot().expect("reads");
+    assert_eq!(snapshot.kv_usage("policy").expect("counts").rows, 0);
+    println!(
+        "removed in {:.1?}: {steps} steps, the longest of {longest:.1?}, and a rest after each",
+        started.elapsed()
+    );
 }
 
 /// What the disk has given away; a file may be longer than that.

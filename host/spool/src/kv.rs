@@ -3,6 +3,8 @@
 //! An expired row reads as absent at once and is removed by a sweep later. `kv_usage` counts rows and bytes per namespace,
 //! so that a quota costs one lookup.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use redb::ReadableTable;
 
@@ -72,10 +74,17 @@ impl Batch<'_, '_> {
                 .kv_expiry
                 .insert((*expires_ms, namespace.as_str(), &key[..]), ())?;
         }
-        let key_bytes = key.len() as u64;
-        let less = old.map(|(bytes, _)| bytes + key_bytes);
-        let more = value.as_ref().map(|value| value.len() as u64 + key_bytes);
-        self.kv_count(namespace, less, more)
+        let of_row = |value_bytes: u64| KvUsage {
+            rows: 1,
+            bytes: value_bytes + key.len() as u64,
+        };
+        let less = old.map(|(bytes, _)| of_row(bytes));
+        let more = value.as_ref().map(|value| of_row(value.len() as u64));
+        self.kv_count(
+            namespace,
+            less.unwrap_or_default(),
+            more.unwrap_or_default(),
+        )
     }
 
     /// Removes a row; gives its length and expiry.
@@ -88,27 +97,16 @@ impl Batch<'_, '_> {
         Ok(old.map(|old| weigh(old.value())))
     }
 
-    fn kv_count(
-        &mut self,
-        namespace: &str,
-        less: Option<u64>,
-        more: Option<u64>,
-    ) -> Result<(), Error> {
+    fn kv_count(&mut self, namespace: &str, less: KvUsage, more: KvUsage) -> Result<(), Error> {
         if less == more {
             return Ok(());
         }
-        let (mut rows, mut bytes) = match self.tables.kv_usage.get(namespace)? {
+        let (rows, bytes) = match self.tables.kv_usage.get(namespace)? {
             Some(usage) => usage.value(),
             None => (0, 0),
         };
-        if let Some(less) = less {
-            rows = rows.saturating_sub(1);
-            bytes = bytes.saturating_sub(less);
-        }
-        if let Some(more) = more {
-            rows += 1;
-            bytes += more;
-        }
+        let rows = rows.saturating_sub(less.rows) + more.rows;
+        let bytes = bytes.saturating_sub(less.bytes) + more.bytes;
         if rows == 0 {
             self.tables.kv_usage.remove(namespace)?;
         } else {
@@ -136,13 +134,19 @@ impl Batch<'_, '_> {
             let (at_ms, namespace, key) = key.value();
             expired.push((at_ms, namespace.to_owned(), key.to_vec()));
         }
+        let mut freed: BTreeMap<&str, KvUsage> = BTreeMap::new();
         for (at_ms, namespace, key) in &expired {
             self.tables
                 .kv_expiry
                 .remove((*at_ms, namespace.as_str(), key.as_slice()))?;
             if let Some((bytes, _)) = self.kv_take(namespace, key)? {
-                self.kv_count(namespace, Some(bytes + key.len() as u64), None)?;
+                let freed = freed.entry(namespace).or_default();
+                freed.rows += 1;
+                freed.bytes += bytes + key.len() as u64;
             }
+        }
+        for (namespace, freed) in freed {
+            self.kv_count(namespace, freed, KvUsage::default())?;
         }
         Ok(expired.len() as u64)
     }

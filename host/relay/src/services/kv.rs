@@ -7,6 +7,7 @@
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -306,26 +307,45 @@ impl Kv {
         Ok(keys)
     }
 
-    /// Makes durable what was changed since the last time.
+    /// Makes durable what was changed since the last time, in steps: who commits meanwhile waits for one of them.
     pub async fn flush(&self) -> Result<(), StoreError> {
         let _alone = self.flushing.lock().await;
         let namespaces: Vec<(String, Arc<Mutex<Namespace>>)> = lock(&self.namespaces)
             .iter()
             .map(|(name, namespace)| (name.clone(), namespace.clone()))
             .collect();
-        let mut operations = Vec::new();
+        let (mut batch, mut room) = (Vec::new(), limits::KV_WRITES_MAX);
         for (name, namespace) in &namespaces {
-            let writes = lock(namespace).begin_write(name);
-            if !writes.is_empty() {
-                operations.push(Operation::Kv(writes));
+            let mut after = None;
+            loop {
+                let writes = lock(namespace).begin_write(name, after.as_ref(), room);
+                room -= writes.len();
+                if let Some(last) = writes.last() {
+                    after = Some(String::from_utf8_lossy(&last.key).into_owned());
+                    batch.push(Operation::Kv(writes));
+                }
+                if room > 0 {
+                    break;
+                }
+                self.write(std::mem::take(&mut batch), &namespaces).await?;
+                room = limits::KV_WRITES_MAX;
             }
         }
+        self.write(batch, &namespaces).await
+    }
+
+    /// Commits what the namespaces began to write.
+    async fn write(
+        &self,
+        operations: Vec<Operation>,
+        namespaces: &[(String, Arc<Mutex<Namespace>>)],
+    ) -> Result<(), StoreError> {
         if operations.is_empty() {
             return Ok(());
         }
         let answers = self.store.commit(operations).await;
         let done = answers.is_ok();
-        for (_, namespace) in &namespaces {
+        for (_, namespace) in namespaces {
             lock(namespace).end_write(done);
         }
         answers.map(drop)
@@ -412,11 +432,17 @@ impl Kv {
 }
 
 impl Namespace {
-    fn begin_write(&mut self, name: &str) -> Vec<KvWrite> {
+    /// What was changed, in order, behind that key.
+    fn begin_write(&mut self, name: &str, after: Option<&String>, limit: usize) -> Vec<KvWrite> {
+        let behind = (
+            after.map_or(Bound::Unbounded, Bound::Excluded),
+            Bound::Unbounded,
+        );
         let changed = self
             .rows
-            .iter_mut()
-            .filter(|(_, row)| row.state == State::Changed);
+            .range_mut::<String, _>(behind)
+            .filter(|(_, row)| row.state == State::Changed)
+            .take(limit);
         changed
             .map(|(key, row)| {
                 row.state = State::Writing;

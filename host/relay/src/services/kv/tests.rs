@@ -126,3 +126,38 @@ async fn a_bucket_is_shared_and_survives_a_restart() {
     assert!(!take(&kv, 9_000));
     assert!(take(&kv, 10_000));
 }
+
+#[tokio::test]
+async fn however_much_was_changed_is_written_in_steps_and_none_of_it_is_left_out() {
+    const ROWS: usize = 2 * limits::KV_WRITES_MAX + 500;
+    let dir = tempfile::tempdir().expect("a folder");
+    let (kv, store) = open(dir.path());
+    for plugin in ["a", "b"] {
+        for n in 0..ROWS {
+            kv.set(plugin, u64::MAX, &format!("{n}"), bytes("1"), None, 1)
+                .expect("set");
+        }
+    }
+    let written = |plugin: &str| {
+        let snapshot = store.snapshot().expect("reads");
+        snapshot.kv_usage(plugin).expect("counts").rows as usize
+    };
+    let mut steps = Vec::new();
+    let flush = kv.flush();
+    tokio::pin!(flush);
+    loop {
+        tokio::select! {
+            done = &mut flush => break done.expect("flush"),
+            () = tokio::task::yield_now() => steps.push(written("a") + written("b")),
+        }
+    }
+    assert_eq!((written("a"), written("b")), (ROWS, ROWS));
+    steps.dedup();
+    let steps_max = steps.windows(2).map(|pair| pair[1] - pair[0]).max();
+    assert!(
+        steps_max.is_some_and(|most| most <= 2 * limits::KV_WRITES_MAX),
+        "{steps:?}"
+    );
+    let all = |namespace: &Namespace| namespace.rows.values().all(|row| row.state == State::Clean);
+    assert!(all(&lock(&kv.namespace("a"))) && all(&lock(&kv.namespace("b"))));
+}
