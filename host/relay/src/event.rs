@@ -273,6 +273,7 @@ pub enum Event {
         recipient: String,
         site: String,
         host: Option<String>,
+        egress: Option<String>,
         stage: String,
         reply: String,
         translation: Option<trace::Translation>,
@@ -285,6 +286,7 @@ pub enum Event {
         recipient: String,
         site: String,
         host: Option<String>,
+        egress: Option<String>,
         stage: String,
         reply: String,
         translation: Option<trace::Translation>,
@@ -320,6 +322,13 @@ pub enum Event {
         /// "bounce", "complaint", "unsubscribe", "manual" and the like.
         cause: String,
         why: String,
+    },
+    /// The recipient was taken off the suppression list; not told where its time is over.
+    SuppressionRemoved {
+        recipient: String,
+        account: Option<String>,
+        /// The plugin, or "operator".
+        by: String,
     },
     DelayNotified {
         message: String,

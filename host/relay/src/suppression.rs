@@ -145,7 +145,8 @@ impl Suppressions {
         if kind == "unsuppress" {
             let listed = self.look_up(account.as_deref(), &address);
             if listed.is_some_and(|row| row.account == account && row.cause == cause) {
-                self.change(account, address, None);
+                let event = removed(&address, account.as_deref(), plugin);
+                self.change(account, address, None, event);
             }
             return;
         }
@@ -169,7 +170,8 @@ impl Suppressions {
                 && weight(&known.cause) >= weight(&row.cause)
         });
         if !stands {
-            self.change(account, address, Some(row));
+            let event = added(&row);
+            self.change(account, address, Some(row), event);
         }
     }
 
@@ -179,7 +181,13 @@ impl Suppressions {
     }
 
     /// Seen at once, and made durable in the background.
-    fn change(&self, account: Option<String>, address: Mailbox, row: Option<Suppression>) {
+    fn change(
+        &self,
+        account: Option<String>,
+        address: Mailbox,
+        row: Option<Suppression>,
+        event: Event,
+    ) {
         let key = key(account.as_deref(), &address);
         let number = {
             let mut pending = self.pending();
@@ -188,7 +196,7 @@ impl Suppressions {
             pending.rows.insert(key.clone(), (number, row.clone()));
             number
         };
-        let (list, event) = (self.clone(), row.as_ref().map(added));
+        let list = self.clone();
         let operation = match row {
             Some(row) => Operation::SuppressionPut(row),
             None => Operation::SuppressionRemove { account, address },
@@ -214,13 +222,11 @@ impl Suppressions {
         });
     }
 
-    async fn commit(&self, operation: Operation, event: Option<Event>) -> Result<(), StoreError> {
+    async fn commit(&self, operation: Operation, event: Event) -> Result<(), StoreError> {
         let mut operations = vec![operation];
-        operations.extend(self.shared.bus.rows(&event, None));
+        operations.extend(self.shared.bus.rows([&event], None));
         self.shared.store.commit(operations).await?;
-        if let Some(event) = event {
-            self.shared.bus.emit_committed(event);
-        }
+        self.shared.bus.emit_committed(event);
         Ok(())
     }
 
@@ -286,6 +292,15 @@ pub fn added(row: &Suppression) -> Event {
         account: row.account.clone(),
         cause: row.cause.clone(),
         why: format!("{}: {}", row.source, row.reason),
+    }
+}
+
+/// That a row is gone, as it is told of; `by` is a plugin or "operator".
+pub fn removed(address: &Mailbox, account: Option<&str>, by: &str) -> Event {
+    Event::SuppressionRemoved {
+        recipient: address.to_string(),
+        account: account.map(str::to_owned),
+        by: by.to_owned(),
     }
 }
 

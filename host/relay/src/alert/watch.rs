@@ -19,7 +19,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Alert {
     /// "account-stopped", "complaint-rate", "bounce-rate", "blocklisted", "site-suspended", "plugin-fault".
     pub kind: &'static str,
-    /// The account, site or plugin.
+    /// The account, egress, site or plugin.
     pub about: String,
     /// How often it happened since the last time.
     pub count: u64,
@@ -34,7 +34,7 @@ impl Alert {
             "account-stopped" => "sends what a plugin stopped it for",
             "complaint-rate" => "has too many complaints",
             "bounce-rate" => "has too many bounces",
-            "blocklisted" => "refuses mail since an address of ours is on a block list",
+            "blocklisted" => "is on a block list",
             "site-suspended" => "is left alone for a while",
             _ => "is a plugin in trouble",
         };
@@ -82,6 +82,7 @@ impl Watch {
             Event::Bounced {
                 message,
                 site,
+                egress,
                 reply,
                 translation,
                 ..
@@ -89,22 +90,25 @@ impl Watch {
                 if let Some(account) = account_of(message) {
                     self.count(&account, |tally| tally.bounced += 1);
                 }
-                self.look_at_reply(site, reply, translation.as_ref());
+                self.look_at_reply(egress.as_deref(), site, reply, translation.as_ref());
             }
             Event::Deferred {
                 site,
+                egress,
                 reply,
                 translation,
                 ..
-            } => self.look_at_reply(site, reply, translation.as_ref()),
+            } => self.look_at_reply(egress.as_deref(), site, reply, translation.as_ref()),
             Event::Report {
                 account: Some(account),
                 report,
+                feedback_type,
                 repeated: false,
                 ..
-            } => match report.as_str() {
-                "bounce" => self.count(account, |tally| tally.bounced += 1),
-                "complaint" => self.count(account, |tally| tally.complained += 1),
+            } => match (report.as_str(), feedback_type.as_deref()) {
+                ("bounce", _) => self.count(account, |tally| tally.bounced += 1),
+                ("complaint", Some("not-spam")) => {}
+                ("complaint", _) => self.count(account, |tally| tally.complained += 1),
                 _ => {}
             },
             Event::PluginEvent {
@@ -206,12 +210,17 @@ impl Watch {
 
     fn look_at_reply(
         &mut self,
+        egress: Option<&str>,
         site: &str,
         reply: &str,
         translation: Option<&crate::event::trace::Translation>,
     ) {
         if translation.is_some_and(|translation| translation.reason == "blocklisted") {
-            self.find("blocklisted", site, reply.to_owned());
+            let about = match egress {
+                Some(egress) => format!("egress {egress}"),
+                None => "the relay's own address".to_owned(),
+            };
+            self.find("blocklisted", &about, format!("{site}: {reply}"));
         }
     }
 

@@ -618,6 +618,15 @@ fn delivering(event: &Event) -> Line<'_> {
             line.recipient = Some(recipient.into());
             line.detail = Some(format!("{cause}: {why}").into());
         }
+        Event::SuppressionRemoved {
+            recipient,
+            account,
+            by,
+        } => {
+            line.account = account.as_deref();
+            line.recipient = Some(recipient.into());
+            line.detail = Some(format!("by {by}").into());
+        }
         Event::DelayNotified {
             message,
             recipient,
@@ -670,6 +679,7 @@ fn outcome(event: &Event) -> &'static str {
         Event::Expired { .. } => "expired",
         Event::Suppressed { .. } => "suppressed",
         Event::SuppressionAdded { .. } => "suppression added",
+        Event::SuppressionRemoved { .. } => "suppression removed",
         Event::DelayNotified { .. } => "delay notified",
         Event::Held { .. } => "held",
         Event::Released { .. } => "released",

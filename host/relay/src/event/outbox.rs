@@ -30,6 +30,7 @@ pub const KINDS: &[&str] = &[
     "expired",
     "suppressed",
     "suppression-added",
+    "suppression-removed",
     "delay-notified",
     "held",
     "released",
@@ -57,6 +58,7 @@ pub const USUAL: &[&str] = &[
     "expired",
     "suppressed",
     "suppression-added",
+    "suppression-removed",
     "held",
     "released",
     "removed",
@@ -76,6 +78,7 @@ pub fn kind(event: &Event) -> Option<&'static str> {
         Event::Expired { .. } => "expired",
         Event::Suppressed { .. } => "suppressed",
         Event::SuppressionAdded { .. } => "suppression-added",
+        Event::SuppressionRemoved { .. } => "suppression-removed",
         Event::DelayNotified { .. } => "delay-notified",
         Event::Held { .. } => "held",
         Event::Released { .. } => "released",
@@ -166,7 +169,10 @@ impl Outbox {
     fn write(&self, event: &Event, account: Option<&str>, at: u64) -> Option<Bytes> {
         let says_it = matches!(
             event,
-            Event::Accepted { .. } | Event::Report { .. } | Event::SuppressionAdded { .. }
+            Event::Accepted { .. }
+                | Event::Report { .. }
+                | Event::SuppressionAdded { .. }
+                | Event::SuppressionRemoved { .. }
         );
         let row = Row {
             id: format!("evt_{}", self.shared.store.new_id()),

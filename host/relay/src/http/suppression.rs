@@ -16,8 +16,10 @@ use super::messages::rows;
 use super::problem::Problem;
 use crate::clock;
 use crate::event::Event;
-use crate::suppression::{MANUAL, added};
+use crate::suppression::{MANUAL, added, removed};
 
+/// Who changes the list by hand.
+const OPERATOR: &str = "operator";
 /// Rows read at a time where all are read.
 const PAGE_ROWS: usize = 10_000;
 /// Rows of one import.
@@ -116,8 +118,8 @@ pub async fn add(
         account: new.account,
         address: address(&new.address)?,
         cause: new.cause.unwrap_or_else(|| MANUAL.into()),
-        reason: new.reason.unwrap_or_else(|| "operator".into()),
-        source: "operator".into(),
+        reason: new.reason.unwrap_or_else(|| OPERATOR.into()),
+        source: OPERATOR.into(),
         created_ms: now.as_millis(),
         expires_ms: new
             .expires_seconds
@@ -149,13 +151,18 @@ pub async fn remove(
     Path(text): Path<String>,
     Query(whose): Query<Whose>,
 ) -> Result<StatusCode, Problem> {
+    let address = address(&text)?;
+    let event = removed(&address, whose.account.as_deref(), OPERATOR);
     let operation = Operation::SuppressionRemove {
         account: whose.account,
-        address: address(&text)?,
+        address,
     };
     let answers = parts.store.commit(vec![operation]).await?;
     match answers.into_iter().next() {
-        Some(Ok(Done::Changed(count))) if count > 0 => Ok(StatusCode::NO_CONTENT),
+        Some(Ok(Done::Changed(count))) if count > 0 => {
+            parts.bus.emit(event);
+            Ok(StatusCode::NO_CONTENT)
+        }
         _ => Err(Problem::not_found("The address is not on the list.")),
     }
 }

@@ -20,7 +20,7 @@ use bytes::Bytes;
 
 use super::attempt::Tried;
 use super::bounce;
-use super::fate::{self, Fate};
+use super::fate::{self, Egresses, Fate};
 use super::plan::{Hop, SiteKey};
 use super::router::attempt_of;
 use super::schedule::{self, Next};
@@ -171,11 +171,16 @@ async fn one_recipient(
     way: Way,
 ) -> Concluded {
     let translation = asker.translate(attempt, reported).await;
+    let notes = Notes::decode(&entry.notes);
+    let egresses = Egresses {
+        used: attempt.egress.as_deref(),
+        unwanted: notes.avoid.as_deref(),
+    };
     let fate = fate::of(
         reported,
         translation.as_ref().map(|(_, translation)| translation),
+        egresses,
     );
-    let notes = Notes::decode(&entry.notes);
     let mut end = Concluded {
         outcome: Outcome::Delivered,
         word: "delivered",
@@ -484,6 +489,7 @@ pub(super) async fn wait(
             recipient: one.entry.recipient.address.to_string(),
             site: one.domain.to_string(),
             host: None,
+            egress: None,
             stage: crate::outbound::stage_name(reported.stage).to_owned(),
             reply: reported.to_string(),
             translation: None,

@@ -16,8 +16,17 @@ pub enum Fate {
     Retry(Option<Duration>),
 }
 
+/// Where mail left from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Egresses<'a> {
+    /// This time.
+    pub used: Option<&'a str>,
+    /// The last time that the site wanted another one.
+    pub unwanted: Option<&'a str>,
+}
+
 /// The fate of one recipient.
-pub fn of(reported: &Reported, translation: Option<&Translation>) -> Fate {
+pub fn of(reported: &Reported, translation: Option<&Translation>, egresses: Egresses<'_>) -> Fate {
     if reported.is_success() {
         return Fate::Delivered;
     }
@@ -33,7 +42,13 @@ pub fn of(reported: &Reported, translation: Option<&Translation>) -> Fate {
         // The rest say that this was not about the recipient or not for ever, whatever the code.
         Some(Advice::Retry(after)) => Fate::Retry(after),
         Some(Advice::BackOff(after) | Advice::Suspend(after)) => Fate::Retry(Some(after)),
-        Some(Advice::RotateEgress) => Fate::Retry(Some(Duration::ZERO)),
+        Some(Advice::RotateEgress) => match (egresses.used, egresses.unwanted) {
+            (Some(_), None) => Fate::Retry(Some(Duration::ZERO)),
+            // Neither of them: those that are left, if any are, are tried at the usual pace.
+            (Some(used), Some(unwanted)) if used != unwanted => Fate::Retry(None),
+            // There is no other.
+            _ => by_code,
+        },
     }
 }
 
@@ -69,6 +84,9 @@ mod tests {
 
     #[test]
     fn without_advice_the_code_decides() {
+        let of = |reported: &Reported, translation: Option<&Translation>| {
+            super::of(reported, translation, Egresses::default())
+        };
         assert_eq!(of(&reported(250, "2.0.0"), None), Fate::Delivered);
         assert_eq!(of(&reported(450, "4.2.1"), None), Fate::Retry(None));
         assert_eq!(of(&reported(550, "5.1.1"), None), Fate::Fail);
@@ -80,6 +98,9 @@ mod tests {
 
     #[test]
     fn a_failure_without_a_reply_is_judged_by_its_status() {
+        let of = |reported: &Reported, translation: Option<&Translation>| {
+            super::of(reported, translation, Egresses::default())
+        };
         assert_eq!(of(&reported(0, "5.1.10"), None), Fate::Fail);
         assert_eq!(of(&reported(0, "4.4.1"), None), Fate::Retry(None));
         assert_eq!(of(&reported(0, ""), None), Fate::Retry(None));
@@ -87,6 +108,9 @@ mod tests {
 
     #[test]
     fn advice_outweighs_the_code() {
+        let of = |reported: &Reported, translation: Option<&Translation>| {
+            super::of(reported, translation, Egresses::default())
+        };
         let five = reported(554, "5.7.1");
         let minute = Duration::from_secs(60);
         assert_eq!(
@@ -103,5 +127,21 @@ mod tests {
             of(&reported(250, ""), Some(&advised(Advice::Suppress))),
             Fate::Delivered
         );
+    }
+
+    #[test]
+    fn another_egress_is_tried_at_once_and_where_there_is_none_the_code_decides() {
+        let rotate = advised(Advice::RotateEgress);
+        let fate = |code, used, unwanted| {
+            let egresses = Egresses { used, unwanted };
+            of(&reported(code, "5.7.1"), Some(&rotate), egresses)
+        };
+        let at_once = Fate::Retry(Some(Duration::ZERO));
+        assert_eq!(fate(554, Some("one"), None), at_once);
+        assert_eq!(fate(554, Some("two"), Some("one")), Fate::Retry(None));
+        // The second attempt left from the same address: it is the only one.
+        assert_eq!(fate(554, Some("one"), Some("one")), Fate::Fail);
+        assert_eq!(fate(554, None, None), Fate::Fail);
+        assert_eq!(fate(450, None, None), Fate::Retry(None));
     }
 }

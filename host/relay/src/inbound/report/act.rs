@@ -50,6 +50,11 @@ impl News<'_> {
             (None, None) => return None,
         };
         let kind = kind_name(self.report().kind);
+        // Who takes a complaint back tells something new.
+        let kind = match self.report().feedback_type.as_deref() {
+            None | Some("abuse") => kind.to_owned(),
+            Some(other) => format!("{kind}:{other}"),
+        };
         Some(format!("{} {kind} {recipient}", token.message))
     }
 

@@ -137,6 +137,7 @@ fn outcome(
     let message = message.to_owned();
     let site = key.site();
     let host = tried.host.as_deref().map(str::to_owned);
+    let egress = key.egress.as_deref().map(str::to_owned);
     let stage = stage_name(end.reported.stage).to_owned();
     let reply = end.reported.to_string();
     let attempt = end.number;
@@ -157,6 +158,7 @@ fn outcome(
             recipient,
             site,
             host,
+            egress,
             stage,
             reply,
             translation,
@@ -177,6 +179,7 @@ fn outcome(
             recipient,
             site,
             host,
+            egress,
             stage,
             reply,
             translation,
