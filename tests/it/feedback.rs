@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::world::World;
 
-const RETURN_PATH: &str = "\n[return-path]\ndomain = \"bounce.relay.test\"\n";
+pub const RETURN_PATH: &str = "\n[return-path]\ndomain = \"bounce.relay.test\"\n";
 
 /// RFC 3461 and the rest of what a modern exchanger offers.
 const WITH_DSN: [&str; 4] = ["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN"];
@@ -75,14 +75,7 @@ impl Scene {
 
     /// What a stranger hears who brings a message.
     async fn bring(&self, from: &str, to: &str, message: &str) -> (u16, String) {
-        let stranger = std::net::IpAddr::from([127, 0, 7, 7]);
-        let mut client = Client::connect_from(stranger, self.relay.smtp)
-            .await
-            .unwrap();
-        assert_eq!(client.reply().await.unwrap().code, 220);
-        assert_eq!(client.command("EHLO mx.isp.test").await.unwrap().code, 250);
-        let reply = client.deliver(from, &[to], message).await.unwrap();
-        (reply.code, reply.text())
+        bring(&self.relay, from, to, message).await
     }
 
     /// The one message that was accepted first, with what came back of it, once that many reports did.
@@ -106,8 +99,18 @@ impl Scene {
     }
 }
 
+/// What a stranger hears who brings a message.
+pub async fn bring(relay: &Relay, from: &str, to: &str, message: &str) -> (u16, String) {
+    let stranger = std::net::IpAddr::from([127, 0, 7, 7]);
+    let mut client = Client::connect_from(stranger, relay.smtp).await.unwrap();
+    assert_eq!(client.reply().await.unwrap().code, 220);
+    assert_eq!(client.command("EHLO mx.isp.test").await.unwrap().code, 250);
+    let reply = client.deliver(from, &[to], message).await.unwrap();
+    (reply.code, reply.text())
+}
+
 /// Strangers are everybody but 127.0.0.1: the usual trust in loopback would make a poor test of an open door.
-const STRANGERS: &str = "\n[relay]\nfrom = [\"127.0.0.1\"]\n";
+pub const STRANGERS: &str = "\n[relay]\nfrom = [\"127.0.0.1\"]\n";
 
 /// A delivery report as a large provider's exchanger sends it hours later.
 fn dsn(
@@ -136,7 +139,7 @@ fn dsn(
 }
 
 /// A complaint of a feedback loop: the recipient is redacted wherever it stands, and so is every other address.
-fn arf(original: &Received) -> String {
+pub fn arf(original: &Received) -> String {
     let redacted = original
         .text()
         .replace("bob@dest.test", "[redacted]")

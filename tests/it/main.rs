@@ -1,5 +1,6 @@
 //! The end-to-end suite: one file per behaviour, one binary, so that it links once.
 
+mod alerts;
 mod authentication;
 mod clients;
 mod command_line;
@@ -11,6 +12,7 @@ mod doctor;
 mod feedback;
 mod hostile;
 mod mta_sts;
+mod notices;
 mod plugins;
 mod policy;
 mod reach;
@@ -18,6 +20,7 @@ mod receive;
 mod relaying;
 mod routing;
 mod signing;
+mod suppression;
 mod tracking;
 mod trials;
 mod verifier;

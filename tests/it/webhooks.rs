@@ -166,7 +166,9 @@ async fn a_receiver_that_was_down_gets_every_event_once_and_in_order() {
     world.domain("dest.test", &[1]);
     let mx = world.exchanger(1, Script::default()).await;
     let port = free_port();
-    let mut relay = world.relay_with("", &hook("crm", port, "")).await;
+    // Few at a time, so that the events of most messages are not in one request.
+    let hooks = hook("crm", port, "batch-max = 7");
+    let mut relay = world.relay_with("", &hooks).await;
     // Nobody listens there. Half is delivered before the relay is killed, half after it came back.
     send(&relay, MESSAGES / 2).await;
     mx.wait_for(MESSAGES / 2).await;
@@ -207,6 +209,7 @@ async fn a_receiver_that_was_down_gets_every_event_once_and_in_order() {
         .collect();
     assert_eq!(ids.len(), events.len());
     let requests = receiver.requests.lock().unwrap().clone();
+    assert!(requests.len() > 2 * MESSAGES / 7, "{}", requests.len());
     // The same batch has the same id each time it is tried, and another time and signature once a second has gone by.
     assert_eq!(
         requests[0].headers["webhook-id"],

@@ -18,14 +18,13 @@ name = "in"
 address = "{smtp}"
 {listener}
 
-[http]
-admin = "{http}"
-open = true
-
 [dns]
 servers = ["{dns}"]
 timeout = "2s"
 "#;
+
+/// Where a test does not say.
+const HTTP: &str = "\n[http]\nadmin = \"{http}\"\nopen = true\n";
 
 /// For tests that send to a domain that does not exist: the address is dead then, and the next message for it would be refused.
 pub const NOBODY_THERE: &str = "[plugins.suppression]\nenabled = false\n";
@@ -80,6 +79,9 @@ impl World {
         prepare: impl FnOnce(&std::path::Path),
     ) -> Relay {
         let mut config = CONFIG.replace("{listener}", listener);
+        if !more.contains("[http]") {
+            config += HTTP;
+        }
         if !more.contains("[delivery]") {
             config += &format!("\n[delivery]\nport = {}\nretry = [\"1s\"]\n", self.port);
         }

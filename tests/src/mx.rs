@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::tls::Identity;
@@ -44,6 +45,8 @@ pub enum Act {
     Say(String),
     /// Raw bytes, as they are.
     Raw(Vec<u8>),
+    /// These lines, once somebody notifies.
+    Later(Arc<Notify>, String),
     /// Say nothing, keep the connection open.
     Hang,
     /// Close without a word.
@@ -164,6 +167,11 @@ impl Mx {
     /// From now on, also for connections that are open.
     pub fn follow(&self, script: Script) {
         *self.shared.script.lock().unwrap() = script;
+    }
+
+    /// Counts events from 0 again.
+    pub fn forget(&self) {
+        self.shared.seen.lock().unwrap().clear();
     }
 
     pub fn received(&self) -> Vec<Received> {
@@ -298,6 +306,10 @@ impl<'a> Session<'a> {
         match act {
             Act::Say(lines) => wire.write_all(format!("{lines}\r\n").as_bytes()).await?,
             Act::Raw(bytes) => wire.write_all(&bytes).await?,
+            Act::Later(told, lines) => {
+                told.notified().await;
+                wire.write_all(format!("{lines}\r\n").as_bytes()).await?;
+            }
             Act::Hang => std::future::pending().await,
             Act::Close => return Ok(Next::Close),
         }
@@ -366,7 +378,7 @@ impl<'a> Session<'a> {
                     let end = self.scripted(".");
                     let keep = match &end {
                         None => true,
-                        Some(Act::Say(text)) => text.starts_with('2'),
+                        Some(Act::Say(text) | Act::Later(_, text)) => text.starts_with('2'),
                         // Taken, although the sender never learns it.
                         Some(Act::Close) => true,
                         Some(_) => false,
