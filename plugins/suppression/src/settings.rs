@@ -1,7 +1,11 @@
 //! `[plugins.suppression]`.
 
+use std::result::Result as StdResult;
+
 use baton_sdk::prelude::*;
-use serde::Deserialize;
+use baton_sdk::serde_json::Value;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 /// Days that somebody could mean.
 const DAYS_MAX: u32 = 3650;
@@ -26,30 +30,38 @@ pub struct Settings {
 }
 
 /// For how long.
-#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq)]
-#[serde(untagged)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lasts {
-    Word(Word),
+    ForEver,
+    Never,
     Days(u32),
 }
 
-#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Word {
-    ForEver,
-    Never,
+impl<'de> Deserialize<'de> for Lasts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> StdResult<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let days = value.as_u64().and_then(|days| u32::try_from(days).ok());
+        match (value.as_str(), days) {
+            (Some("for-ever"), _) => Ok(Lasts::ForEver),
+            (Some("never"), _) => Ok(Lasts::Never),
+            (_, Some(days)) => Ok(Lasts::Days(days)),
+            _ => Err(D::Error::custom(format_args!(
+                "{value} is no time: \"for-ever\", \"never\" or a number of days is wanted"
+            ))),
+        }
+    }
 }
 
 impl Lasts {
     /// Whether anybody is listed at all.
     pub fn is_on(self) -> bool {
-        self != Lasts::Word(Word::Never) && self != Lasts::Days(0)
+        self != Lasts::Never && self != Lasts::Days(0)
     }
 
     /// None for ever.
     pub fn days(self) -> Option<u32> {
         match self {
-            Lasts::Word(_) => None,
+            Lasts::ForEver | Lasts::Never => None,
             Lasts::Days(days) => Some(days),
         }
     }
@@ -59,11 +71,11 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             refuse: None,
-            bounce: Lasts::Word(Word::ForEver),
+            bounce: Lasts::ForEver,
             soft_bounces: 5,
             soft_bounce_window_days: 30,
             soft_bounce_days: 14,
-            complaint: Lasts::Word(Word::ForEver),
+            complaint: Lasts::ForEver,
             complaints: ["abuse", "fraud", "virus", "other", "miscategorized"]
                 .map(str::to_owned)
                 .to_vec(),

@@ -205,8 +205,15 @@ fn a_delivery_takes_off_a_bounce_and_never_a_complaint() {
 fn mistakes_in_the_configuration_are_named() {
     for (config, word) in [
         (json!({ "bounces": 1 }), "bounces"),
-        (json!({ "bounce": "sometimes" }), "bounce"),
-        (json!({ "complaint": 99999 }), "complaint"),
+        (
+            json!({ "bounce": "sometimes" }),
+            "\"sometimes\" is no time: \"for-ever\", \"never\" or a number of days is wanted, near `{\"bounce\"",
+        ),
+        (json!({ "complaint": -1 }), "-1 is no time"),
+        (
+            json!({ "complaint": 99999 }),
+            "complaint: 99999 days is more than 3650",
+        ),
         (
             json!({ "soft-bounce-window-days": 0 }),
             "soft-bounce-window-days",
@@ -217,5 +224,19 @@ fn mistakes_in_the_configuration_are_named() {
             panic!("{word} is a mistake");
         };
         assert!(error.to_string().contains(word), "{error}");
+    }
+}
+
+#[test]
+fn every_key_is_in_the_readme() {
+    let _relay = testing::Relay::new().config(json!({ "no-such-key": 1 }));
+    let error = Suppression::new().err().expect("a mistake").to_string();
+    let (_, known) = error.split_once("expected one of ").expect("the keys");
+    let known = known.split(", near").next().unwrap_or_default();
+    let keys: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+    assert!(keys.contains(&"soft-bounce-window-days"), "{error}");
+    for key in keys {
+        let readme = include_str!("../README.md");
+        assert!(readme.contains(&format!("\n{key} = ")), "{key}");
     }
 }
