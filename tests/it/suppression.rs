@@ -457,3 +457,53 @@ async fn mail_that_was_under_way_and_arrives_takes_a_bounce_off_and_nothing_else
         assert!(scene.relay.log().contains("\"by suppression\""), "told of");
     }
 }
+
+#[tokio::test]
+async fn a_listed_address_behind_an_alias_is_refused_and_the_others_get_the_mail() {
+    let scene = Scene::new(
+        "[plugins.routing.aliases]\n\"team@dest.test\" = [\"bob@dest.test\", \"eve@dest.test\"]\n\
+         \"boss@dest.test\" = \"eve@dest.test\"\n",
+    )
+    .await;
+    scene
+        .command(&["add", "eve@dest.test", "--reason", "asked by phone"])
+        .unwrap();
+    // For one alone the client hears it at once.
+    let reply = scene.send("letters", "boss@dest.test").await;
+    assert_eq!(reply.code, 550);
+    assert!(
+        reply
+            .text()
+            .contains("eve@dest.test is on the suppression list"),
+        "{reply:?}"
+    );
+    // For one of several the sender hears it as of any failure.
+    assert_eq!(scene.send("letters", "team@dest.test").await.code, 250);
+    let told = scene.home.wait_for(1).await.remove(0).text();
+    for wanted in [
+        "Action: failed",
+        "Status: 5.7.1",
+        "eve@dest.test",
+        "team@dest.test",
+        "asked by phone",
+    ] {
+        assert!(told.contains(wanted), "{wanted} is missing:\n{told}");
+    }
+    assert!(!told.contains("bob@dest.test"), "{told}");
+    let got = scene.dest.wait_for(1).await;
+    assert_eq!(got[0].recipients, ["bob@dest.test"]);
+    scene.settled().await;
+    assert_eq!((scene.dest.count(), scene.home.count()), (1, 1));
+    // The same over HTTP.
+    let mail =
+        json!({ "from": "ann@sender.test", "to": "team@dest.test", "subject": "s", "text": "t" });
+    let sent = http::post_json(scene.relay.http, "/api/v1/messages", &mail)
+        .await
+        .unwrap();
+    assert!((200..300).contains(&sent.status), "{}", sent.text());
+    assert_eq!(
+        scene.dest.wait_for(2).await[1].recipients,
+        ["bob@dest.test"]
+    );
+    scene.home.wait_for(2).await;
+}

@@ -54,8 +54,20 @@ impl fmt::Display for Verdict {
 pub enum RecipientVerdict {
     /// As for any hook.
     Decide(Verdict),
-    /// Accept, and deliver to these instead; never empty.
-    Rewrite(Vec<Mailbox>),
+    /// Accept, and deliver to others instead.
+    Rewrite(Rewritten),
+}
+
+/// What became of the addresses that plugins put in the place of one recipient, once the plugins after them were asked too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rewritten {
+    /// Deliver to these; each once, and never empty in a verdict.
+    pub to: Vec<Mailbox>,
+    /// A later plugin refused these for good, each with its reply. The peer has its 250 for the others: the sender is to be
+    /// told by a notification.
+    pub refused: Vec<(Mailbox, Reply)>,
+    /// A later plugin dropped these: each with the plugin's name.
+    pub discarded: Vec<(Mailbox, String)>,
 }
 
 /// What a chain of `on-auth` came to.

@@ -80,7 +80,9 @@ mod trial;
 mod wasi;
 mod watch;
 
-pub use decision::{AuthVerdict, BounceVerdict, RecipientVerdict, RouteVerdict, Verdict};
+pub use decision::{
+    AuthVerdict, BounceVerdict, RecipientVerdict, Rewritten, RouteVerdict, Verdict,
+};
 pub use delivery::{
     Advice, Disposition, NextHop, Report, ReportKind, Route, Scope, Stage, TlsDemand, Translation,
 };

@@ -52,8 +52,10 @@ pub const SCORE_TEXT_BYTES_MAX: usize = 256;
 pub const REPLY_TEXT_BYTES_MAX: usize = 400;
 /// Longest reason of a hold.
 pub const HOLD_REASON_BYTES_MAX: usize = 400;
-/// Recipients one `on-rcpt` may rewrite to.
+/// Recipients one `on-rcpt` may rewrite to, and those that one RCPT may become by all plugins together.
 pub const REWRITE_MAX: usize = 100;
+/// Addresses that all plugins together may name for one RCPT, those on the way included: a hundred in each of ten plugins.
+pub const REWRITES_NAMED_MAX: usize = 1000;
 /// Reports one `on-report` may return.
 pub const REPORTS_MAX: usize = 100;
 /// Random bytes of one call (the contract says so).

@@ -3,6 +3,7 @@
 //! Instances are made when a plugin is first asked and are gone with the sitting, or earlier by [`Sitting::park`].
 
 mod hooks;
+mod recipients;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

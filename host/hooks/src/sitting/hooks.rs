@@ -6,9 +6,7 @@ use baton_message::EditSet;
 use baton_smtp::{EnhancedStatus, Envelope, Recipient, Reply};
 
 use super::Sitting;
-use crate::decision::{
-    AuthVerdict, BounceVerdict, RecipientVerdict, RouteVerdict, Verdict, of_fault,
-};
+use crate::decision::{AuthVerdict, BounceVerdict, RouteVerdict, Verdict, of_fault};
 use crate::delivery::{Report, Stage, Translation};
 use crate::facts::{Attempt, RemoteReply, Session};
 use crate::fault::Fault;
@@ -100,34 +98,6 @@ impl Sitting {
             envelope,
         })
         .await
-    }
-
-    /// RCPT TO; `envelope` holds the recipients accepted before.
-    pub async fn on_rcpt(
-        &mut self,
-        envelope: &Envelope,
-        recipient: &Recipient,
-    ) -> RecipientVerdict {
-        let Some(session) = self.asked_session(Hook::Rcpt) else {
-            return RecipientVerdict::Decide(Verdict::Pass);
-        };
-        let question = Question::Rcpt {
-            session: &session,
-            envelope,
-            recipient,
-        };
-        let generation = self.generation.clone();
-        for &at in generation.asked(Hook::Rcpt) {
-            match self.ask(at, &question).await {
-                Ok(Answer::Rewrite(to)) => return RecipientVerdict::Rewrite(to),
-                answer => {
-                    if let Some(verdict) = self.settle(at, Hook::Rcpt, answer) {
-                        return RecipientVerdict::Decide(verdict);
-                    }
-                }
-            }
-        }
-        RecipientVerdict::Decide(Verdict::Pass)
     }
 
     /// The whole message was received; it is the draft ([`Sitting::set_draft`]), which afterwards has the edits that were
@@ -276,7 +246,7 @@ impl Sitting {
     }
 
     /// The session, if anybody is to be asked about it.
-    fn asked_session(&self, hook: Hook) -> Option<Arc<Session>> {
+    pub(super) fn asked_session(&self, hook: Hook) -> Option<Arc<Session>> {
         if !self.generation.exports(hook) {
             return None;
         }
@@ -298,7 +268,12 @@ impl Sitting {
     }
 
     /// What one answer means for the chain; none lets it go on.
-    fn settle(&mut self, at: u16, hook: Hook, answer: Result<Answer, Fault>) -> Option<Verdict> {
+    pub(super) fn settle(
+        &mut self,
+        at: u16,
+        hook: Hook,
+        answer: Result<Answer, Fault>,
+    ) -> Option<Verdict> {
         match answer {
             Ok(Answer::Verdict(Verdict::Pass)) => None,
             Ok(Answer::Verdict(verdict)) => Some(verdict),

@@ -2,10 +2,10 @@
 
 use baton_hooks::{AuthVerdict, HttpRequest};
 use baton_hooks::{
-    Hook, InstanceScope, PluginSettings, RecipientVerdict, RequestOutcome, Score, Sitting,
-    Thresholds, Verdict,
+    Hook, InstanceScope, PluginSettings, RecipientVerdict, RequestOutcome, Rewritten, Score,
+    Sitting, Thresholds, Verdict,
 };
-use baton_smtp::Parameter;
+use baton_smtp::{Mailbox, Parameter};
 use bytes::Bytes;
 
 use crate::house::{Site, draft, envelope, mailbox, recipient, session, tag};
@@ -150,11 +150,11 @@ async fn a_recipient_is_shown_with_those_before_it_and_may_be_rewritten() {
     envelope.recipients.push(first);
     envelope.recipients.push(recipient("second"));
     let verdict = sitting.on_rcpt(&envelope, &recipient("rewrite a b")).await;
-    let RecipientVerdict::Rewrite(to) = verdict else {
+    let RecipientVerdict::Rewrite(others) = verdict else {
         panic!("{verdict:?}")
     };
     assert_eq!(
-        to,
+        others.to,
         [mailbox("a", "example.org"), mailbox("b", "example.org")]
     );
     assert_eq!(tag(&sitting, "before").as_deref(), Some("[1, 0]"));
@@ -167,6 +167,120 @@ async fn a_recipient_is_shown_with_those_before_it_and_may_be_rewritten() {
     );
     let records = sitting.take_records();
     assert_eq!(records[0].decision, "rewrite a@example.org b@example.org");
+}
+
+/// Two plugins that do what the local part says; the second is asked about what the first names.
+async fn ask_two(local: &str) -> (RecipientVerdict, Vec<String>) {
+    let site = Site::new(&[("a", "actor"), ("b", "actor")], |_| {});
+    let mut sitting = site.session("").transaction();
+    let verdict = sitting.on_rcpt(&envelope(), &recipient(local)).await;
+    let records = sitting.take_records().into_iter();
+    let calls = records.map(|record| format!("{} {}", record.plugin, record.decision));
+    (verdict, calls.collect())
+}
+
+fn rewritten(verdict: RecipientVerdict) -> Rewritten {
+    match verdict {
+        RecipientVerdict::Rewrite(others) => others,
+        RecipientVerdict::Decide(verdict) => panic!("{verdict}"),
+    }
+}
+
+fn locals<'a>(of: impl IntoIterator<Item = &'a Mailbox>) -> Vec<&'a str> {
+    of.into_iter().map(Mailbox::local).collect()
+}
+
+#[tokio::test]
+async fn what_a_recipient_became_goes_on_through_the_plugins_after_it_each_by_itself() {
+    let local = "rewrite log_one reject_550_5.1.1_gone discard accept rewrite_three_four log_one";
+    let (verdict, calls) = ask_two(local).await;
+    let others = rewritten(verdict);
+    assert_eq!(
+        locals(&others.to),
+        ["log one", "accept", "three", "four"],
+        "in the order in which they were named, each once"
+    );
+    assert_eq!(
+        locals(others.refused.iter().map(|(address, _)| address)),
+        ["reject 550 5.1.1 gone"]
+    );
+    assert_eq!(others.refused[0].1.to_string(), "550 5.1.1 gone");
+    assert_eq!(
+        locals(others.discarded.iter().map(|(address, _)| address)),
+        ["discard"]
+    );
+    assert_eq!(others.discarded[0].1, "b");
+    assert_eq!(
+        calls[1..],
+        [
+            "b next",
+            "b reject 550 5.1.1 gone",
+            "b discard",
+            "b accept",
+            "b rewrite three@example.org four@example.org",
+        ],
+        "nobody is asked about what it named"
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_of_all_that_a_recipient_became_refuses_it_and_a_deferral_of_one_defers_it() {
+    for (local, wanted) in [
+        ("rewrite reject_550_5.1.1_gone", "reject 550 5.1.1 gone"),
+        (
+            "rewrite reject_550_5.1.1_one reject_550_5.1.2_two",
+            "reject 550 5.1.2 two",
+        ),
+        (
+            "rewrite reject_550_5.1.1_gone discard",
+            "reject 550 5.1.1 gone",
+        ),
+        ("rewrite discard", "discard"),
+        (
+            "rewrite log_one defer_450_4.2.0_later log_two",
+            "defer 450 4.2.0 later",
+        ),
+        (
+            "rewrite log_one disconnect_421_4.3.2_bye",
+            "disconnect 421 4.3.2 bye",
+        ),
+        (
+            "rewrite log_one err_no",
+            "defer 451 4.3.0 Local trouble, try again later",
+        ),
+    ] {
+        let (verdict, _) = ask_two(local).await;
+        let RecipientVerdict::Decide(verdict) = verdict else {
+            panic!("{local}: {verdict:?}");
+        };
+        assert_eq!(verdict.to_string(), wanted, "{local}");
+    }
+}
+
+#[tokio::test]
+async fn plugins_that_name_each_others_addresses_come_to_an_end() {
+    let (verdict, calls) = ask_two("again").await;
+    assert_eq!(locals(&rewritten(verdict).to), ["again", "log other"]);
+    assert_eq!(
+        calls,
+        [
+            "a rewrite again@example.org \"log other\"@example.org",
+            "b rewrite again@example.org \"log other\"@example.org",
+            "b next",
+        ]
+    );
+    let (verdict, calls) = ask_two("rewrite many_60 many_40 log_one").await;
+    assert_eq!(
+        verdict,
+        RecipientVerdict::Decide(Verdict::Defer(baton_smtp::Reply::new(
+            451,
+            baton_smtp::EnhancedStatus::new(4, 3, 5),
+            "Recipient stands for too many addresses, try again later"
+        )))
+    );
+    assert!(calls.len() < 70, "{}", calls.len());
+    let (verdict, _) = ask_two("rewrite many_60 many_40").await;
+    assert_eq!(rewritten(verdict).to.len(), 100);
 }
 
 #[tokio::test]

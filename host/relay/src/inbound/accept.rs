@@ -17,7 +17,7 @@ use baton_smtp::{EnhancedStatus, Envelope, Mailbox, Recipient, Reply};
 use baton_spool::{EntryState, MessageId, NewEntry, NewMessage, Origin, PluginVersion};
 use bytes::Bytes;
 
-use self::copies::Copy;
+use self::copies::{Copy, CopyRecipient};
 use super::Shared;
 use super::authenticate::{self, Judged};
 use super::refusal::Refusal;
@@ -52,6 +52,8 @@ pub struct Arrival {
     pub discarded_by: Option<String>,
     /// Recipients that became several, and whose sender wants to know (RFC 3461 5.2.7).
     pub expanded: Vec<Recipient>,
+    /// What recipients became and a later plugin refused: they fail at once, and the sender is told.
+    pub refused: Vec<(Recipient, Reply)>,
     /// The end of data.
     pub began: Instant,
 }
@@ -121,11 +123,20 @@ pub async fn take(
     }
     let records = &mut arrival.records;
     let copies = copies::make(sitting, records, &mut asides, &arrival.envelope).await;
-    let copies = match copies {
+    let mut copies = match copies {
         Ok(copies) if copies.is_empty() => return discard(shared, arrival, received).await,
         Ok(copies) => copies,
         Err(refusal) => return reject(shared, arrival, received, refusal).await,
     };
+    if let Some(first) = copies.first_mut() {
+        for (recipient, reply) in std::mem::take(&mut arrival.refused) {
+            arrival.envelope.recipients.push(recipient.clone());
+            first.recipients.push(CopyRecipient {
+                recipient,
+                refused: Some(reply),
+            });
+        }
+    }
     let plugins = versions(sitting);
     keep(shared, plugins, arrival, copies, asides, received).await
 }

@@ -1,12 +1,42 @@
 //! What other recipients take over when a plugin puts them in the place of one (RFC 3461 5.2.7). Pure.
 
+use baton_hooks::Rewritten;
 use baton_smtp::envelope::{Notify, encode_xtext};
-use baton_smtp::{Mailbox, Parameter, Recipient};
+use baton_smtp::{Mailbox, Parameter, Recipient, Reply};
+
+/// What a recipient became.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Others {
+    /// Who gets the message.
+    pub to: Vec<Recipient>,
+    /// Who does not, and why: the sender is told as of any other failure.
+    pub refused: Vec<(Recipient, Reply)>,
+    /// The sender wants to know that there are several.
+    pub is_expansion: bool,
+}
+
+/// What `asked` became, as the plugins say.
+pub fn others(asked: &Recipient, rewritten: Rewritten) -> Others {
+    let Rewritten {
+        mut to, refused, ..
+    } = rewritten;
+    let count = to.len();
+    let (refused, replies): (Vec<Mailbox>, Vec<Reply>) = refused.into_iter().unzip();
+    to.extend(refused);
+    let is_expansion = is_expansion(asked, to.len());
+    let mut to = instead(asked, to);
+    let refused = to.split_off(count);
+    Others {
+        to,
+        refused: refused.into_iter().zip(replies).collect(),
+        is_expansion,
+    }
+}
 
 /// The recipients instead of `asked`. One address for another is the same recipient by another name: it keeps what the
 /// sender wants to know, under the name that the sender knows. Where it becomes several and the sender wants to know of
-/// success, it is told of the expansion ([`is_expansion`]) and not of each of them.
-pub fn instead(asked: &Recipient, to: Vec<Mailbox>) -> Vec<Recipient> {
+/// success, it is told of the expansion and not of each of them.
+fn instead(asked: &Recipient, to: Vec<Mailbox>) -> Vec<Recipient> {
     let mut parameters = asked.parameters.clone();
     if asked.orcpt().is_none() && asked.address.is_ascii() {
         let value = format!("rfc822;{}", encode_xtext(&asked.address.to_string()));
@@ -28,7 +58,7 @@ pub fn instead(asked: &Recipient, to: Vec<Mailbox>) -> Vec<Recipient> {
 }
 
 /// Whether the sender is to be told that its message went on to several addresses.
-pub fn is_expansion(asked: &Recipient, count: usize) -> bool {
+fn is_expansion(asked: &Recipient, count: usize) -> bool {
     count > 1 && asked.notify().is_some_and(|notify| notify.success)
 }
 
@@ -62,6 +92,26 @@ mod tests {
         let known = asked(&[("ORCPT", "rfc822;list@elsewhere.example")]);
         let orcpt = instead(&known, to(1))[0].orcpt().unwrap();
         assert_eq!(orcpt.address, "list@elsewhere.example");
+    }
+
+    #[test]
+    fn who_a_plugin_refused_fails_as_any_recipient_does_and_the_others_get_it() {
+        let reply = Reply::policy();
+        let rewritten = Rewritten {
+            to: to(1),
+            refused: vec![(Mailbox::parse("gone@example.org").unwrap(), reply.clone())],
+            discarded: Vec::new(),
+        };
+        let end = others(&asked(&[("NOTIFY", "SUCCESS,FAILURE")]), rewritten);
+        assert!(end.is_expansion);
+        assert_eq!(end.to.len(), 1);
+        let [(refused, why)] = &end.refused[..] else {
+            panic!("one is refused");
+        };
+        assert_eq!(refused.address.to_string(), "gone@example.org");
+        assert_eq!(refused.orcpt().unwrap().address, "all@example.net");
+        assert!(refused.notify().unwrap().failure);
+        assert_eq!(*why, reply);
     }
 
     #[test]

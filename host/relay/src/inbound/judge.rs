@@ -7,7 +7,7 @@ use std::time::Instant;
 use baton_hooks::{self as hooks, AuthVerdict, CallRecord, RecipientVerdict, Sitting, Verdict};
 use baton_smtp::auth::{Credentials, Mechanism};
 use baton_smtp::server::{Answer, Question, Session};
-use baton_smtp::{Envelope, Mailbox, Recipient, ReversePath};
+use baton_smtp::{Envelope, Mailbox, Recipient, Reply, ReversePath};
 use baton_spool::Origin;
 use bytes::Bytes;
 use tokio::time::timeout;
@@ -49,6 +49,8 @@ struct Transaction {
     own: Vec<(Mailbox, Place)>,
     /// Recipients that became several, and whose sender wants to know.
     expanded: Vec<Recipient>,
+    /// What recipients became and a later plugin refused.
+    refused: Vec<(Recipient, Reply)>,
 }
 
 impl Judge {
@@ -254,6 +256,7 @@ impl Judge {
             discarded_by: None,
             own: Vec::new(),
             expanded: Vec::new(),
+            refused: Vec::new(),
         };
         let plugin = transaction.last_plugin();
         if let Some(refusal) = Refusal::of_verdict(&verdict, plugin.clone()) {
@@ -322,20 +325,29 @@ impl Judge {
             .records
             .append(&mut transaction.sitting.take_records());
         let plugin = transaction.last_plugin();
+        let (bus, session) = (&self.shared.bus, &self.facts.id);
+        let dropped = |address: &Mailbox, plugin: String| {
+            bus.emit(Event::Discarded {
+                session: Some(session.clone().into()),
+                sender: envelope.sender.mailbox().map(Mailbox::to_string),
+                recipients: vec![address.to_string()],
+                plugin,
+            });
+        };
         match verdict {
-            RecipientVerdict::Rewrite(to) => {
-                if alias::is_expansion(&recipient, to.len()) {
-                    transaction.expanded.push(recipient.clone());
+            RecipientVerdict::Rewrite(mut rewritten) => {
+                for (address, plugin) in std::mem::take(&mut rewritten.discarded) {
+                    dropped(&address, plugin);
                 }
-                Ok(Answer::Instead(alias::instead(&recipient, to)))
+                let others = alias::others(&recipient, rewritten);
+                if others.is_expansion {
+                    transaction.expanded.push(recipient);
+                }
+                transaction.refused.extend(others.refused);
+                Ok(Answer::Instead(others.to))
             }
             RecipientVerdict::Decide(Verdict::Discard) => {
-                self.shared.bus.emit(Event::Discarded {
-                    session: Some(self.facts.id.clone().into()),
-                    sender: envelope.sender.mailbox().map(Mailbox::to_string),
-                    recipients: vec![recipient.address.to_string()],
-                    plugin: plugin.unwrap_or_default(),
-                });
+                dropped(&recipient.address, plugin.unwrap_or_default());
                 Ok(Answer::Instead(Vec::new()))
             }
             RecipientVerdict::Decide(verdict) => match Refusal::of_verdict(&verdict, plugin) {
@@ -417,6 +429,7 @@ impl Judge {
             discarded_by,
             own,
             expanded,
+            refused,
         }) = self.transaction.take()
         else {
             return Err(Refusal::new(
@@ -448,6 +461,7 @@ impl Judge {
             records,
             discarded_by,
             expanded,
+            refused,
             began,
         };
         if self.door.config.authenticate && !arrival.is_submission {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use baton_hooks::{self as hooks, CallRecord, RecipientVerdict, Sitting, Verdict};
 use baton_message::lines::Shape;
-use baton_smtp::{Envelope, Parameter, Recipient, ReversePath};
+use baton_smtp::{Envelope, Mailbox, Parameter, Recipient, Reply, ReversePath};
 use baton_spool::Origin;
 use bytes::Bytes;
 
@@ -58,6 +58,8 @@ pub async fn submit(shared: &Shared, submission: Submission) -> Result<Taken, Re
         envelope,
         discarded_by,
         expanded,
+        refused,
+        dropped,
     } = match asked {
         Ok(asked) => asked,
         Err(refusal) => {
@@ -65,6 +67,14 @@ pub async fn submit(shared: &Shared, submission: Submission) -> Result<Taken, Re
             return Err(refusal);
         }
     };
+    for (address, plugin) in dropped {
+        shared.bus.emit(Event::Discarded {
+            session: None,
+            sender: envelope.sender.mailbox().map(Mailbox::to_string),
+            recipients: vec![address.to_string()],
+            plugin,
+        });
+    }
     let arrival = Arrival {
         id: shared.store.new_id(),
         envelope,
@@ -89,6 +99,7 @@ pub async fn submit(shared: &Shared, submission: Submission) -> Result<Taken, Re
         records,
         discarded_by,
         expanded,
+        refused,
         began,
     };
     accept::take(shared, &mut sitting, arrival).await
@@ -99,6 +110,9 @@ struct Asked {
     envelope: Envelope,
     discarded_by: Option<String>,
     expanded: Vec<Recipient>,
+    refused: Vec<(Recipient, Reply)>,
+    /// Dropped, each with the plugin that said so.
+    dropped: Vec<(Mailbox, String)>,
 }
 
 /// `on-mail`, and `on-rcpt` for each recipient.
@@ -116,18 +130,23 @@ async fn ask(
     }
     let discarded = verdict == Verdict::Discard;
     let discarded_by = discarded.then(|| last(records).unwrap_or_default());
-    let mut expanded = Vec::new();
+    let (mut expanded, mut refused, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
     for recipient in recipients {
         let verdict = sitting.on_rcpt(&envelope, &recipient).await;
         records.append(&mut sitting.take_records());
         match verdict {
-            RecipientVerdict::Rewrite(to) => {
-                if alias::is_expansion(&recipient, to.len()) {
-                    expanded.push(recipient.clone());
+            RecipientVerdict::Rewrite(mut rewritten) => {
+                dropped.append(&mut rewritten.discarded);
+                let others = alias::others(&recipient, rewritten);
+                if others.is_expansion {
+                    expanded.push(recipient);
                 }
-                envelope.recipients.extend(alias::instead(&recipient, to));
+                envelope.recipients.extend(others.to);
+                refused.extend(others.refused);
             }
-            RecipientVerdict::Decide(Verdict::Discard) => {}
+            RecipientVerdict::Decide(Verdict::Discard) => {
+                dropped.push((recipient.address, last(records).unwrap_or_default()));
+            }
             RecipientVerdict::Decide(verdict) => {
                 match Refusal::of_verdict(&verdict, last(records)) {
                     Some(refusal) => return Err(refusal),
@@ -140,6 +159,8 @@ async fn ask(
         envelope,
         discarded_by,
         expanded,
+        refused,
+        dropped,
     })
 }
 

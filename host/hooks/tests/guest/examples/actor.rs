@@ -302,16 +302,22 @@ impl hooks::on_rcpt::Guest for Actor {
     ) -> Result<hooks::on_rcpt::RecipientDecision, String> {
         use hooks::on_rcpt::RecipientDecision as R;
         note("before", envelope.recipients.iter().map(|r| r.parameters.len()).collect::<Vec<_>>());
-        if let Some(list) = recipient.address.local.strip_prefix("rewrite ") {
-            let domain = recipient.address.domain.clone();
-            return Ok(R::Rewrite(
-                list.split(' ')
-                    .filter(|l| !l.is_empty())
-                    .map(|l| Mailbox { local: l.into(), domain: domain.clone() })
-                    .collect(),
-            ));
+        let domain = recipient.address.domain.clone();
+        let others = |locals: Vec<String>| {
+            let of = |local| Mailbox { local, domain: domain.clone() };
+            Ok(R::Rewrite(locals.into_iter().map(of).collect()))
+        };
+        let local = recipient.address.local.as_str();
+        match local.split_once(' ').unwrap_or((local, "")) {
+            // What the next plugin is to do with one of them is written with `_` for a space.
+            ("rewrite", list) => {
+                let named = list.split(' ').filter(|l| !l.is_empty());
+                others(named.map(|l| l.replace('_', " ")).collect())
+            }
+            ("again", _) => others(vec!["again".into(), "log other".into()]),
+            ("many", n) => others((0..n.parse().unwrap()).map(|k| format!("log {n}-{k}")).collect()),
+            _ => act(local).map(R::Decide),
         }
-        act(&recipient.address.local).map(R::Decide)
     }
 }
 

@@ -198,8 +198,8 @@ pub(super) fn report(found: &Report) -> Value {
 pub(super) fn recipient(verdict: &RecipientVerdict) -> String {
     match verdict {
         RecipientVerdict::Decide(verdict) => verdict.to_string(),
-        RecipientVerdict::Rewrite(to) => {
-            let to: Vec<_> = to.iter().map(ToString::to_string).collect();
+        RecipientVerdict::Rewrite(others) => {
+            let to: Vec<_> = others.to.iter().map(ToString::to_string).collect();
             format!("rewrite {}", to.join(", "))
         }
     }
