@@ -31,7 +31,7 @@ pub fn interfaces(component: &[u8]) -> (Vec<String>, Vec<String>) {
 }
 
 #[test]
-fn a_component_exports_exactly_the_hooks_its_plugin_implements() {
+fn a_component_exports_the_hooks_its_plugin_implements_and_that_it_was_loaded() {
     let build = cargo_wasm(sdk())
         .args(["-p", "baton-sdk", "--example", "sign_off"])
         .status();
@@ -41,7 +41,10 @@ fn a_component_exports_exactly_the_hooks_its_plugin_implements() {
         .validate_all(&component)
         .expect("a valid component");
     let (imports, exports) = interfaces(&component);
-    assert_eq!(exports, ["baton:relay/on-data@0.1.0"]);
+    assert_eq!(
+        exports,
+        ["baton:relay/on-data@0.1.0", "baton:relay/on-load@0.1.0"]
+    );
     let own: Vec<&str> = imports
         .iter()
         .map(String::as_str)

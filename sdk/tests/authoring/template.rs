@@ -49,5 +49,9 @@ fn a_project_from_the_template_passes_its_tests_and_becomes_a_component() {
     assert!(build.success(), "the template builds");
     let component = component("count_them.wasm");
     assert!(component.len() < 300_000, "{} bytes", component.len());
-    assert_eq!(interfaces(&component).1, ["baton:relay/on-data@0.1.0"]);
+    let exports = interfaces(&component).1;
+    assert_eq!(
+        exports,
+        ["baton:relay/on-data@0.1.0", "baton:relay/on-load@0.1.0"]
+    );
 }
