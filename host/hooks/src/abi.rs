@@ -17,6 +17,7 @@ use crate::hook::HookSet;
 use crate::question::{Answer, Question};
 
 /// The version a component speaks, and where its hooks are.
+#[cfg_attr(test, allow(clippy::large_enum_variant))] // The small version is the tests' own.
 pub(crate) enum Contract {
     V0_1(v0_1::Hooks),
     #[cfg(test)]

@@ -14,8 +14,10 @@ fn site(config: &str) -> Site {
 }
 
 fn configure(settings: &mut Settings, config: &str) {
-    let mut own = PluginSettings::default();
-    own.config = config.into();
+    let mut own = PluginSettings {
+        config: config.into(),
+        ..PluginSettings::default()
+    };
     own.grants.dns = true;
     own.limits.cpu = Duration::from_millis(100);
     settings.plugins.insert("choosy".into(), own);
