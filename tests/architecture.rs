@@ -232,3 +232,25 @@ fn nothing_unfinished_is_left_behind() {
         }
     }
 }
+
+/// `cargo run --release -- dev` is the first thing that somebody types; it needs one program that is meant by default.
+#[test]
+fn cargo_run_means_the_relay() {
+    let told = std::process::Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+        ])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    let packages = told["packages"].as_array().expect("packages");
+    let programs = packages
+        .iter()
+        .filter_map(|package| package["default_run"].as_str());
+    assert_eq!(programs.collect::<Vec<_>>(), ["baton"]);
+}
