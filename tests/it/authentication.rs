@@ -4,59 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use baton_tests::relay::run;
 use baton_tests::{Client, Mx, Relay, Script, eventually};
-use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::made_key::MadeKey;
 use crate::verifier::Verifier;
 use crate::world::World;
 
 const STRANGERS: &str = "relay-from = [\"127.0.0.9/32\"]\nauthenticate = true";
 const SERVED: &str = "\n[relay]\ndomains = [\"served.test\"]\n";
-
-/// One key with its record.
-struct Key {
-    _folder: TempDir,
-    file: String,
-    name: String,
-    text: String,
-}
-
-impl Key {
-    fn make(domain: &str, more: &[&str]) -> Key {
-        let folder = TempDir::new().expect("a temporary folder");
-        let out = folder.path().display().to_string();
-        let arguments = [
-            "dkim",
-            "new",
-            "--json",
-            "--domain",
-            domain,
-            "--selector",
-            "s1",
-            "--out",
-            &out,
-        ];
-        let output = run(&[&arguments[..], more].concat());
-        assert!(output.status.success(), "{output:?}");
-        let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        let text = |value: &Value| value.as_str().expect("a text").to_owned();
-        Key {
-            file: text(&made["file"]),
-            name: text(&made["record"]["name"]),
-            text: text(&made["record"]["text"]),
-            _folder: folder,
-        }
-    }
-
-    fn section(&self, domain: &str) -> String {
-        format!(
-            "\n[[dkim.key]]\ndomain = \"{domain}\"\nselector = \"s1\"\nfile = \"{}\"\n",
-            self.file
-        )
-    }
-}
 
 async fn served(more: &str) -> (World, Mx, Relay) {
     let world = World::new().await;
@@ -95,7 +51,8 @@ async fn what_a_domain_says_of_its_sender_is_found_out_and_written_down() {
         return;
     };
     let (world, mx, relay) = served("").await;
-    let key = Key::make("sender.test", &["--rsa", "2048"]);
+    let folder = TempDir::new().expect("a temporary folder");
+    let key = MadeKey::new(folder.path(), "sender.test", "s1", &["--rsa", "2048"]);
     world.dns.text("sender.test", "v=spf1 ip4:127.0.0.1 -all");
     world.dns.text("_dmarc.sender.test", "v=DMARC1; p=reject");
     world.dns.long_text(&key.name, &key.text);
@@ -142,7 +99,8 @@ async fn a_large_message_is_judged_like_any_other() {
         return;
     };
     let (world, mx, relay) = served("").await;
-    let key = Key::make("sender.test", &["--rsa", "2048"]);
+    let folder = TempDir::new().expect("a temporary folder");
+    let key = MadeKey::new(folder.path(), "sender.test", "s1", &["--rsa", "2048"]);
     world.dns.long_text(&key.name, &key.text);
     let large = [MESSAGE, &b"A line of a large message. \r\n".repeat(30_000)].concat();
     let signed = verifier.sign(&large, "sender.test", "s1", &key.file);
@@ -240,11 +198,9 @@ async fn what_is_passed_on_is_sealed_and_a_second_seal_follows_the_first() {
     let Some(verifier) = Verifier::find() else {
         return;
     };
-    let key = Key::make("relay.test", &["--rsa", "2048"]);
-    let config = format!(
-        "\n[dkim]\nseal = \"relay.test\"\n{}",
-        key.section("relay.test")
-    );
+    let folder = TempDir::new().expect("a temporary folder");
+    let key = MadeKey::new(folder.path(), "relay.test", "s1", &["--rsa", "2048"]);
+    let config = format!("\n[dkim]\nseal = \"relay.test\"\n{}", key.section);
     let (world, mx, relay) = served(&config).await;
     world.dns.long_text(&key.name, &key.text);
     let records = BTreeMap::from([(key.name.clone(), key.text.clone())]);

@@ -8,6 +8,7 @@ use baton_tests::relay::run;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::made_key::MadeKey;
 use crate::world::World;
 
 const EGRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
@@ -60,42 +61,14 @@ async fn examine(config: &Path) -> Examined {
     }
 }
 
-fn key(folder: &Path, domain: &str) -> (String, String, String) {
-    let out = folder.display().to_string();
-    let output = run(&[
-        "dkim",
-        "new",
-        "--json",
-        "--ed25519",
-        "--domain",
-        domain,
-        "--selector",
-        "s1",
-        "--out",
-        &out,
-    ]);
-    assert!(output.status.success(), "{output:?}");
-    let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    let section = format!(
-        "\n[[dkim.key]]\ndomain = \"{domain}\"\nselector = \"s1\"\nfile = \"{}\"\n",
-        text(&made["file"])
-    );
-    (
-        section,
-        text(&made["record"]["name"]),
-        text(&made["record"]["text"]),
-    )
-}
-
 const EGRESSES: &str = "\n[[egress]]\nname = \"one\"\naddress = \"192.0.2.9\"\n\n[return-path]\ndomain = \"bounce.relay.test\"\n";
 
 async fn relay(world: &World, folder: &Path, listener: &str) -> (Relay, String, String) {
-    let (section, name, text) = key(folder, "relay.test");
+    let key = MadeKey::new(folder, "relay.test", "s1", &["--ed25519"]);
     let relay = world
-        .relay_with(listener, &format!("{EGRESSES}{section}"))
+        .relay_with(listener, &format!("{EGRESSES}{}", key.section))
         .await;
-    (relay, name, text)
+    (relay, key.name, key.text)
 }
 
 #[tokio::test]
@@ -201,8 +174,11 @@ async fn an_open_relay_is_found_by_trying_it() {
     let world = World::new().await;
     let folder = TempDir::new().expect("a folder");
     // Not the whole world by its networks, but anybody may send to a domain that is not ours.
-    let (section, ..) = key(folder.path(), "relay.test");
-    let more = format!("\n[relay]\ndomains = [\"example.com\"]\n{EGRESSES}{section}");
+    let key = MadeKey::new(folder.path(), "relay.test", "s1", &["--ed25519"]);
+    let more = format!(
+        "\n[relay]\ndomains = [\"example.com\"]\n{EGRESSES}{}",
+        key.section
+    );
     let relay = world
         .relay_with("relay-from = [\"127.0.0.9/32\"]", &more)
         .await;

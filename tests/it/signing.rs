@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use baton_tests::relay::run;
-use baton_tests::{Client, Received, Relay, Script, eventually};
+use baton_tests::{Client, Mx, Received, Relay, Script, eventually};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::made_key::MadeKey;
 use crate::verifier::{Verifier, signatures};
 use crate::world::World;
 
@@ -35,30 +36,10 @@ impl Keys {
 
     /// One key more; the file's path.
     fn make(&mut self, domain: &str, selector: &str, more: &[&str], keys: &str) -> PathBuf {
-        let out = self.folder.path().display().to_string();
-        let arguments = [
-            "dkim",
-            "new",
-            "--json",
-            "--domain",
-            domain,
-            "--selector",
-            selector,
-            "--out",
-            &out,
-        ];
-        let output = run(&[&arguments[..], more].concat());
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{told}");
-        let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        let text = |value: &Value| value.as_str().expect("a text").to_owned();
-        let file = text(&made["file"]);
-        self.records
-            .insert(text(&made["record"]["name"]), text(&made["record"]["text"]));
-        self.sections += &format!(
-            "\n[[dkim.key]]\ndomain = \"{domain}\"\nselector = \"{selector}\"\nfile = \"{file}\"\n{keys}\n"
-        );
-        file.into()
+        let made = MadeKey::new(self.folder.path(), domain, selector, more);
+        self.records.insert(made.name, made.text);
+        self.sections += &format!("{}{keys}\n", made.section);
+        made.file.into()
     }
 }
 
@@ -147,11 +128,8 @@ fn from_fields(message: &[u8]) -> usize {
         .count()
 }
 
-#[tokio::test]
-async fn every_message_that_is_sent_carries_signatures_that_others_can_verify() {
-    let Some(verifier) = Verifier::find() else {
-        return;
-    };
+/// `dest.test` and `else.test`, with an exchanger each.
+async fn two_sites() -> (World, Mx, Mx) {
     let world = World::new().await;
     world.domain("dest.test", &[1]);
     world.domain("else.test", &[2]);
@@ -159,6 +137,15 @@ async fn every_message_that_is_sent_carries_signatures_that_others_can_verify() 
         world.exchanger(1, Script::default()).await,
         world.exchanger(2, Script::default()).await,
     );
+    (world, one, two)
+}
+
+#[tokio::test]
+async fn every_message_that_is_sent_carries_signatures_that_others_can_verify() {
+    let Some(verifier) = Verifier::find() else {
+        return;
+    };
+    let (world, one, two) = two_sites().await;
     let mut keys = Keys::new();
     for domain in ["sender.test", "relay.test"] {
         keys.make(domain, "r1", &["--rsa", "2048"], "");
@@ -219,13 +206,7 @@ async fn a_large_message_to_several_sites_is_signed_once_and_for_all_of_them() {
     let Some(verifier) = Verifier::find() else {
         return;
     };
-    let world = World::new().await;
-    world.domain("dest.test", &[1]);
-    world.domain("else.test", &[2]);
-    let (one, two) = (
-        world.exchanger(1, Script::default()).await,
-        world.exchanger(2, Script::default()).await,
-    );
+    let (world, one, two) = two_sites().await;
     let mut keys = Keys::new();
     keys.make("sender.test", "r1", &["--rsa", "2048"], "");
     let relay = world
