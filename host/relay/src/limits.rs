@@ -55,6 +55,10 @@ pub const PEEK_REST: Duration = Duration::from_millis(5);
 
 /// Rows of one plugin's key-value kept in memory; those that wait to be written do not count.
 pub const KV_ROWS_CACHED_MAX: usize = 10_000;
+/// Rows of one plugin's key-value up to which all of them are kept in memory.
+pub const KV_WHOLE_ROWS_MAX: u64 = 5_000;
+/// The same for the bytes of keys and values.
+pub const KV_WHOLE_BYTES_MAX: u64 = 1 << 20;
 
 /// How often the room in the spool is looked at, for the operator's sake; each session looks for itself.
 pub const ROOM_CHECK_EVERY: Duration = Duration::from_secs(1);

@@ -14,7 +14,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use baton_hooks::KvError;
-use baton_spool::{KvWrite, Operation};
+use baton_spool::{KvRow, KvWrite, Operation};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
@@ -38,8 +38,23 @@ pub struct Kv {
 #[derive(Default)]
 struct Namespace {
     rows: BTreeMap<String, Row>,
+    held: Held,
+    /// Rows before which looking for some that may give way is in vain: all wait to be written.
+    crowded: usize,
     /// Bytes of keys and values, once it was asked for.
     usage_bytes: Option<u64>,
+}
+
+/// How much of a namespace its rows in memory are.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Held {
+    /// Nobody has asked for anything yet.
+    #[default]
+    Unknown,
+    /// All of it: what is not there is nowhere.
+    Whole,
+    /// What was asked for.
+    Part,
 }
 
 #[derive(Clone)]
@@ -60,6 +75,15 @@ enum State {
 }
 
 impl Row {
+    /// As the spool has it.
+    fn clean(found: Option<KvRow>) -> Row {
+        Row {
+            expires_ms: found.as_ref().and_then(|row| row.expires_ms),
+            value: found.map(|row| row.value),
+            state: State::Clean,
+        }
+    }
+
     fn alive(&self, now_ms: u64) -> Option<&Bytes> {
         self.value
             .as_ref()
@@ -367,23 +391,43 @@ impl Kv {
         key: &str,
         now_ms: u64,
     ) -> Result<Row, KvError> {
+        if namespace.held == Held::Unknown {
+            self.take_in(namespace, plugin, now_ms)?;
+        }
         if let Some(row) = namespace.rows.get(key) {
             return Ok(row.clone());
+        }
+        if namespace.held == Held::Whole {
+            return Ok(Row::clean(None));
         }
         let snapshot = self.store.snapshot().map_err(|_| KvError::Unavailable)?;
         let found = snapshot
             .kv_get(plugin, key.as_bytes(), now_ms)
             .map_err(|_| KvError::Unavailable)?;
-        let row = Row {
-            expires_ms: found.as_ref().and_then(|row| row.expires_ms),
-            value: found.map(|row| row.value),
-            state: State::Clean,
-        };
-        if namespace.rows.len() >= limits::KV_ROWS_CACHED_MAX {
-            namespace.rows.retain(|_, row| row.state != State::Clean);
-        }
-        namespace.rows.insert(key.to_owned(), row.clone());
+        let row = Row::clean(found);
+        namespace.keep(key, row.clone());
         Ok(row)
+    }
+
+    /// Reads a small namespace into memory as a whole, so that asking in vain, as most do, costs no look at the disk.
+    fn take_in(&self, namespace: &mut Namespace, plugin: &str, now_ms: u64) -> Result<(), KvError> {
+        let snapshot = self.store.snapshot().map_err(|_| KvError::Unavailable)?;
+        let usage = snapshot
+            .kv_usage(plugin)
+            .map_err(|_| KvError::Unavailable)?;
+        if usage.rows > limits::KV_WHOLE_ROWS_MAX || usage.bytes > limits::KV_WHOLE_BYTES_MAX {
+            namespace.held = Held::Part;
+            return Ok(());
+        }
+        let found = snapshot
+            .kv_scan(plugin, b"", None, usize::MAX, now_ms)
+            .map_err(|_| KvError::Unavailable)?;
+        for row in found {
+            let key = String::from_utf8_lossy(&row.key).into_owned();
+            namespace.rows.entry(key).or_insert(Row::clean(Some(row)));
+        }
+        namespace.held = Held::Whole;
+        Ok(())
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -419,19 +463,28 @@ impl Kv {
             return Err(KvError::Quota);
         }
         namespace.usage_bytes = Some(after);
-        namespace.rows.insert(
-            key.to_owned(),
-            Row {
-                value,
-                expires_ms,
-                state: State::Changed,
-            },
-        );
+        let row = Row {
+            value,
+            expires_ms,
+            state: State::Changed,
+        };
+        namespace.keep(key, row);
         Ok(())
     }
 }
 
 impl Namespace {
+    /// Puts a row into memory; where there are too many, what the spool has as well gives way.
+    fn keep(&mut self, key: &str, row: Row) {
+        let rows_max = limits::KV_ROWS_CACHED_MAX.max(self.crowded);
+        if self.rows.len() >= rows_max && !self.rows.contains_key(key) {
+            self.rows.retain(|_, row| row.state != State::Clean);
+            self.held = Held::Part;
+            self.crowded = 2 * self.rows.len();
+        }
+        self.rows.insert(key.to_owned(), row);
+    }
+
     /// What was changed, in order, behind that key.
     fn begin_write(&mut self, name: &str, after: Option<&String>, limit: usize) -> Vec<KvWrite> {
         let behind = (
@@ -463,6 +516,9 @@ impl Namespace {
             .filter(|row| row.state == State::Writing)
         {
             row.state = if done { State::Clean } else { State::Changed };
+        }
+        if done {
+            self.crowded = 0;
         }
         // Expired rows leave the spool by themselves: the sum is asked for again.
         if done && self.rows.values().all(|row| row.state == State::Clean) {

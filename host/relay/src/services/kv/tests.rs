@@ -91,7 +91,7 @@ async fn keys_are_listed_in_order_from_memory_and_disk_alike() {
         kv.set("a", QUOTA, key, bytes("v"), None, 1).expect("set");
     }
     kv.flush().await.expect("flush");
-    lock(&kv.namespace("a")).rows.clear();
+    *lock(&kv.namespace("a")) = Namespace::default();
     kv.set("a", QUOTA, "p/2", bytes("v"), None, 1).expect("set");
     kv.delete("a", "p/3", 1).expect("delete");
     kv.take("a", QUOTA, "p/bucket", 1.0, 1.0, 1.0, 1)
@@ -160,4 +160,57 @@ async fn however_much_was_changed_is_written_in_steps_and_none_of_it_is_left_out
     );
     let all = |namespace: &Namespace| namespace.rows.values().all(|row| row.state == State::Clean);
     assert!(all(&lock(&kv.namespace("a"))) && all(&lock(&kv.namespace("b"))));
+}
+
+#[tokio::test]
+async fn a_small_namespace_is_in_memory_as_a_whole_and_asking_in_vain_leaves_nothing_there() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (kv, store) = open(dir.path());
+    for key in ["k", "l"] {
+        kv.set("a", QUOTA, key, bytes("v"), None, 1).expect("set");
+    }
+    kv.flush().await.expect("flush");
+    store.close().await;
+    drop((kv, store));
+    let (kv, _store) = open(dir.path());
+    assert_eq!(kv.get("a", "m", 1), Ok(None));
+    assert_eq!(kv.get("a", "l", 1), Ok(Some(bytes("v"))));
+    let namespace = kv.namespace("a");
+    assert!(lock(&namespace).held == Held::Whole);
+    assert_eq!(lock(&namespace).rows.len(), 2);
+}
+
+#[tokio::test]
+async fn what_gave_way_in_memory_is_found_on_the_disk_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (kv, _store) = open(dir.path());
+    let rows = limits::KV_ROWS_CACHED_MAX + 10;
+    for n in 0..rows {
+        if n == limits::KV_ROWS_CACHED_MAX {
+            kv.flush().await.expect("flush");
+        }
+        kv.set("a", u64::MAX, &format!("{n}"), bytes("v"), None, 1)
+            .expect("set");
+    }
+    let namespace = kv.namespace("a");
+    assert!(lock(&namespace).held == Held::Part);
+    assert_eq!(lock(&namespace).rows.len(), 10);
+    assert_eq!(kv.get("a", "0", 1), Ok(Some(bytes("v"))));
+    assert_eq!(kv.get("a", &format!("{rows}"), 1), Ok(None));
+    assert_eq!(kv.delete("a", "1", 1), Ok(true));
+}
+
+#[tokio::test]
+async fn a_large_namespace_is_read_row_by_row() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (kv, _store) = open(dir.path());
+    for n in 0..=limits::KV_WHOLE_ROWS_MAX {
+        kv.set("a", u64::MAX, &format!("{n}"), bytes("v"), None, 1)
+            .expect("set");
+    }
+    kv.flush().await.expect("flush");
+    *lock(&kv.namespace("a")) = Namespace::default();
+    assert_eq!(kv.get("a", "7", 1), Ok(Some(bytes("v"))));
+    assert_eq!(kv.get("a", "x", 1), Ok(None));
+    assert!(lock(&kv.namespace("a")).held == Held::Part);
 }
