@@ -12,8 +12,9 @@ use std::process::Command;
 
 const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "plugin";
-/// Memory that is there from the start does not grow: growing takes a lock of the whole process, twice for each instance.
-const MEMORY: &str = "-C link-arg=--initial-memory=4194304";
+/// Memory that is there from the start does not grow: growing takes a lock of the whole process, twice for each instance. All
+/// of it is looked through when an instance ends, so it is little more than what the largest component begins with.
+const MEMORY: &str = "-C link-arg=--initial-memory=2621440";
 /// What every component is made of, seen from the workspace. The plugins themselves are beside it, see [`watch`].
 const SOURCES: [&str; 8] = [
     "sdk/src",

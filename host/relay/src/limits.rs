@@ -12,7 +12,7 @@ pub const BATCH_BYTES_MAX: usize = 16 << 20;
 /// How long outcomes alone wait for a commit to share; whoever waits for a 250 never waits for this.
 pub const COMMIT_GATHER: Duration = Duration::from_millis(2);
 /// How long a commit lets others join while many are about.
-pub const COMMIT_LINGER: Duration = Duration::from_micros(1500);
+pub const COMMIT_LINGER: Duration = Duration::from_micros(2500);
 /// Jobs of the commit before, from which on many are about.
 pub const COMMIT_LINGER_JOBS_MIN: usize = 6;
 /// KiB of bodies that wait to be committed; whoever comes after waits before it hands them over.

@@ -8,6 +8,7 @@ use crate::counts::Counts;
 use crate::error::{Error, Refusal};
 use crate::id::MessageId;
 use crate::limits::Limits;
+use crate::listed::Listed;
 use crate::operation::{Done, Operation};
 use crate::record::Unreadable;
 use crate::tables::*;
@@ -85,6 +86,7 @@ impl<'txn> Tables<'txn> {
 pub(crate) struct Batch<'txn, 'spool> {
     pub(crate) tables: Tables<'txn>,
     pub(crate) limits: &'spool Limits,
+    pub(crate) listed: &'spool Listed,
     /// As they will be once this transaction is committed.
     pub(crate) counts: Counts,
     /// Free bytes of the disk that accepts may still use.

@@ -55,6 +55,7 @@ mod id;
 mod inbox;
 mod kv;
 mod limits;
+mod listed;
 mod manage;
 mod message;
 mod operation;

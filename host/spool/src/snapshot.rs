@@ -4,11 +4,14 @@ mod events;
 mod people;
 mod plugins;
 
+use std::sync::Arc;
+
 use redb::{Key, ReadOnlyTable, ReadTransaction, TableDefinition, Value};
 
 use crate::chunks;
 use crate::error::Error;
 use crate::id::{EntryId, MessageId};
+use crate::listed::Listed;
 use crate::message::{Body, Entry, Message};
 use crate::record::{self, Unreadable};
 use crate::tables::{BODIES, DUE, ENTRIES, MESSAGES, ORIGINAL_USES, ORIGINALS};
@@ -16,6 +19,7 @@ use crate::tables::{BODIES, DUE, ENTRIES, MESSAGES, ORIGINAL_USES, ORIGINALS};
 /// A view that later commits do not change. While it lives, the disk keeps what it shows: use it and drop it.
 pub struct Snapshot {
     txn: ReadTransaction,
+    listed: Arc<Listed>,
 }
 
 /// An entry and when it is due. Sorts by time; serves as the cursor behind the last one seen.
@@ -45,8 +49,8 @@ impl Due {
 }
 
 impl Snapshot {
-    pub(crate) fn new(txn: ReadTransaction) -> Self {
-        Self { txn }
+    pub(crate) fn new(txn: ReadTransaction, listed: Arc<Listed>) -> Self {
+        Self { txn, listed }
     }
 
     fn table<K: Key, V: Value>(

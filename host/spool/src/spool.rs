@@ -16,6 +16,7 @@ use crate::counts::Counts;
 use crate::error::{Error, from_io};
 use crate::id::MessageId;
 use crate::limits::Limits;
+use crate::listed::Listed;
 use crate::operation::{Answer, Done, Durability, Operation};
 use crate::snapshot::Snapshot;
 use crate::tables::{FORMAT, META, META_FORMAT, ORIGINAL_USES};
@@ -44,6 +45,7 @@ pub struct Spool {
     database: RwLock<Option<Database>>,
     writer: Mutex<Writer>,
     counts: Mutex<Counts>,
+    listed: Arc<Listed>,
     /// Keeps other processes out, also while the database is closed and opened again. Last, to be let go last.
     _claim: Option<File>,
 }
@@ -110,6 +112,7 @@ impl Spool {
             database: RwLock::new(None),
             writer: Mutex::default(),
             counts: Mutex::default(),
+            listed: Arc::default(),
             _claim: None,
         };
         let report = spool.open_database(&mut lock(&spool.writer))?;
@@ -174,6 +177,7 @@ impl Spool {
         let mut batch = Batch {
             tables: Tables::open(&txn)?,
             limits: &self.limits,
+            listed: &self.listed,
             counts: *lock(&self.counts),
             room_bytes: self.room_bytes(operations),
             scratch: std::mem::take(scratch),
@@ -227,7 +231,9 @@ impl Spool {
         {
             self.revive(&mut lock(&self.writer))?;
         }
-        self.with_database(|database| Ok(Snapshot::new(database.begin_read()?)))
+        self.with_database(|database| {
+            Ok(Snapshot::new(database.begin_read()?, self.listed.clone()))
+        })
     }
 
     /// How much waits, as of the last commit.
@@ -344,6 +350,7 @@ impl Spool {
             }
             report.counts = found.counts;
         }
+        self.listed.load(&database)?;
         Ok((database, report))
     }
 
@@ -374,6 +381,7 @@ impl Spool {
         let mut batch = Batch {
             tables: Tables::open(&txn)?,
             limits: &self.limits,
+            listed: &self.listed,
             counts: Counts::default(),
             room_bytes: 0,
             scratch: std::mem::take(scratch),

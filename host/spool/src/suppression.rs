@@ -18,6 +18,7 @@ impl Batch<'_, '_> {
     pub(crate) fn suppression_put(&mut self, row: &Suppression) -> Applied {
         let account = row.account.as_deref().unwrap_or("");
         let address = key_of(&row.address);
+        self.listed.add(account, &address);
         record::encode_suppression(row, &mut self.scratch);
         let old = self
             .tables

@@ -100,9 +100,14 @@ impl Snapshot {
         address: &Mailbox,
         now_ms: u64,
     ) -> Result<Option<Suppression>, Error> {
-        let table = self.table(SUPPRESSION)?;
         let address = key_of(address);
-        for account in account.into_iter().chain([""]) {
+        let may_hold = |account: &&str| self.listed.may_hold(account, &address);
+        let accounts: Vec<&str> = account.into_iter().chain([""]).filter(may_hold).collect();
+        if accounts.is_empty() {
+            return Ok(None);
+        }
+        let table = self.table(SUPPRESSION)?;
+        for account in accounts {
             let Some(row) = table.get((account, address.as_str()))? else {
                 continue;
             };
