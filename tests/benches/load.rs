@@ -26,7 +26,7 @@ struct Shared {
 pub fn main(options: &Options) {
     let port = options.number("port", 2525) as u16;
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let total = options.number("messages", 2000);
+    let total = options.number("messages", 10_000);
     let domains = options.number("domains", 20);
     let gap = Duration::from_millis(options.number("gap-ms", 0) as u64);
     let body = Rc::new(body(options.number("size", 10_240)));

@@ -212,7 +212,7 @@ fn relay(
     addr: SocketAddr,
     options: &Options,
 ) -> HashMap<&'static str, f64> {
-    let messages = options.number("messages", 2000);
+    let messages = options.number("messages", 10_000);
     let sink = start_self("sink", &[("expect", messages), ("seconds", 120)]);
     let (cpu, memory) = (child.cpu_seconds(), meter::PeakMemory::watch(child.0.id()));
     let sent = finish(start_self(
