@@ -144,6 +144,18 @@ async fn an_address_at_sim_test_answers_its_own_reply_and_the_sender_gets_a_boun
         raw.contains("Subject: to nobody"),
         "the original headers are enclosed: {raw}"
     );
+    let plugins = relay.api("/api/v1/plugins").await;
+    let plugins = plugins.as_array().expect("a list");
+    let tracking = plugins.iter().find(|p| p["name"] == "link-tracking");
+    let digest = tracking.expect("it is bundled")["digest"].as_str().unwrap();
+    let unfolded = raw.replace("\r\n ", " ").replace("\r\n\t", " ");
+    let versions = unfolded
+        .lines()
+        .find_map(|line| line.strip_prefix("X-Baton-Plugins: "));
+    assert!(
+        versions.is_some_and(|list| list.contains(&format!("link-tracking@{}", &digest[..12]))),
+        "the bounce names the versions that took the message: {raw}"
+    );
     assert!(
         inbox[0]["to"].to_string().contains("a@sender.test"),
         "{}",

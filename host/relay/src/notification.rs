@@ -6,7 +6,7 @@ use baton_hooks::RemoteReply;
 use baton_message::Message as Parsed;
 use baton_message::report::{Action, Notification, RecipientStatus};
 use baton_smtp::{EnhancedStatus, Envelope, Mailbox, Parameter, Recipient, Reply, ReversePath};
-use baton_spool::{EntryState, MessageId, NewEntry, NewMessage, Origin};
+use baton_spool::{EntryState, MessageId, NewEntry, NewMessage, Origin, PluginVersion};
 use bytes::Bytes;
 
 use crate::clock::Timestamp;
@@ -24,6 +24,8 @@ pub struct About<'a> {
     /// As the message came: for ENVID, RET and SMTPUTF8.
     pub parameters: &'a [Parameter],
     pub received: Timestamp,
+    /// The versions of the plugins that took the message, as far as they are known.
+    pub plugins: &'a [PluginVersion],
     /// Until when it is tried.
     pub until: Option<Timestamp>,
     /// What is known of the message's bytes; of a message that is gone, what came back of it.
@@ -74,6 +76,8 @@ pub fn make(
         })
         .collect();
     let text_id = about.id.to_string();
+    let plugins = versions(about.plugins);
+    let plugins = plugins.as_deref().map(|list| ("X-Baton-Plugins", list));
     let built = Notification {
         reporting_mta: hostname,
         from: &format!("Mail Delivery System <mailer-daemon@{hostname}>"),
@@ -83,6 +87,7 @@ pub fn make(
         boundary: &format!("report-{text_id}"),
         envelope_id: envelope.envid().as_deref(),
         arrival_date: Some(&arrival_date),
+        extensions: plugins.as_slice(),
         ret: envelope.ret().filter(|_| action == Action::Failed),
         return_bytes_max: limits::RETURNED_BYTES_MAX,
         utf8: envelope.smtputf8(),
@@ -101,6 +106,17 @@ pub fn make(
         trace: Bytes::new(),
     };
     Ok(message.into_message(now))
+}
+
+/// Each plugin and the beginning of its digest: enough to tell which version took a message that failed.
+fn versions(plugins: &[PluginVersion]) -> Option<String> {
+    const DIGITS: usize = 12;
+    let one = |plugin: &PluginVersion| {
+        let digest = plugin.digest.get(..DIGITS).unwrap_or(&plugin.digest);
+        format!("{}@{digest}", plugin.name)
+    };
+    let list: Vec<String> = plugins.iter().map(one).collect();
+    (!list.is_empty()).then(|| list.join(", "))
 }
 
 /// A message of the relay's own to one person, from nobody.

@@ -52,6 +52,8 @@ pub struct Notification<'a> {
     pub envelope_id: Option<&'a str>,
     /// RFC 5322 date at which the relay took the message.
     pub arrival_date: Option<&'a str>,
+    /// Fields of the relay's own about the message, name and value (RFC 3464 2.4: the name begins with "X-").
+    pub extensions: &'a [(&'a str, &'a str)],
     /// RET; where absent, the header section is returned.
     pub ret: Option<Ret>,
     /// A larger message is not returned in full, whatever RET says.
@@ -146,6 +148,9 @@ impl Notification<'_> {
         );
         if let Some(date) = self.arrival_date {
             put(&mut out, "Arrival-Date", date);
+        }
+        for (name, value) in self.extensions {
+            put(&mut out, name, value);
         }
         for status in self.recipients {
             out.push_str("\r\n");

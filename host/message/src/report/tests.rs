@@ -48,6 +48,7 @@ fn notification<'a>(
         boundary: "n1",
         envelope_id: Some("QQ314159"),
         arrival_date: Some("Mon, 02 Jan 2006 15:00:00 +0000"),
+        extensions: &[("X-Baton-Plugins", "link-tracking@cf7a066f14ab")],
         ret: None,
         return_bytes_max: 100_000,
         utf8: false,
@@ -112,6 +113,7 @@ Content-Type: message/delivery-status
 Original-Envelope-Id: QQ314159
 Reporting-MTA: dns; relay.example
 Arrival-Date: Mon, 02 Jan 2006 15:00:00 +0000
+X-Baton-Plugins: link-tracking@cf7a066f14ab
 
 Original-Recipient: rfc822;B+x@example.org
 Final-Recipient: rfc822;b@example.org

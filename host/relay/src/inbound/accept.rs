@@ -245,6 +245,7 @@ fn expansion(
         sender,
         parameters: &arrival.envelope.parameters,
         received,
+        plugins: &taken.plugins,
         until: None,
         original: taken.body.concat().into(),
     };

@@ -27,6 +27,7 @@ pub(super) fn make(
         sender,
         parameters: &message.parameters,
         received,
+        plugins: &message.plugins,
         until: Some(received.plus(queue.shared.policy.lifetime)),
         original: joined(body),
     };
