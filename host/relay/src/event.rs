@@ -20,6 +20,8 @@ use std::time::Duration;
 use baton_spool::Operation;
 use serde::Serialize;
 
+pub(crate) use line::short_digest;
+
 /// Something happened. Each is emitted once, where it happens, after it is true (an acceptance after the commit).
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]

@@ -10,6 +10,7 @@ use baton_spool::{EntryState, MessageId, NewEntry, NewMessage, Origin, PluginVer
 use bytes::Bytes;
 
 use crate::clock::Timestamp;
+use crate::event::short_digest;
 use crate::limits;
 use crate::meta::Meta;
 
@@ -110,11 +111,7 @@ pub fn make(
 
 /// Each plugin and the beginning of its digest: enough to tell which version took a message that failed.
 fn versions(plugins: &[PluginVersion]) -> Option<String> {
-    const DIGITS: usize = 12;
-    let one = |plugin: &PluginVersion| {
-        let digest = plugin.digest.get(..DIGITS).unwrap_or(&plugin.digest);
-        format!("{}@{digest}", plugin.name)
-    };
+    let one = |plugin: &PluginVersion| format!("{}@{}", plugin.name, short_digest(&plugin.digest));
     let list: Vec<String> = plugins.iter().map(one).collect();
     (!list.is_empty()).then(|| list.join(", "))
 }

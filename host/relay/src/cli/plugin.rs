@@ -17,6 +17,7 @@ use serde_json::json;
 use super::api::Api;
 use super::{Failure, print};
 use crate::bundled;
+use crate::event::short_digest;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Plugin {
@@ -136,8 +137,7 @@ fn list(api: &Api, as_json: bool) -> Result<(), Failure> {
             .flatten()
             .filter_map(|h| h.as_str())
             .collect();
-        let digest = text("digest");
-        let short = digest.get(..12).unwrap_or(digest);
+        let short = short_digest(text("digest"));
         let line = format!(
             "{:<24} {:<9} {short:<12} {}  {}",
             text("name"),

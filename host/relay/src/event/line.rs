@@ -374,15 +374,27 @@ fn plugin(event: &Event) -> Line<'_> {
             what: "plugin loaded",
             plugin: Some(plugin),
             detail: Some(match replaces {
-                Some(before) => format!("{} instead of {}", short(digest), short(before)).into(),
-                None => short(digest).into(),
+                Some(before) => format!(
+                    "{} instead of {}",
+                    short_digest(digest),
+                    short_digest(before)
+                )
+                .into(),
+                None => short_digest(digest).into(),
             }),
             ..Line::default()
         },
         Event::PluginRolledBack { plugin, from, to } => Line {
             what: "plugin rolled back",
             plugin: Some(plugin),
-            detail: Some(format!("{} only faulted, {} serves", short(from), short(to)).into()),
+            detail: Some(
+                format!(
+                    "{} only faulted, {} serves",
+                    short_digest(from),
+                    short_digest(to)
+                )
+                .into(),
+            ),
             ..Line::default()
         },
         Event::PluginTrial {
@@ -401,7 +413,12 @@ fn plugin(event: &Event) -> Line<'_> {
                 _ => "plugin candidate loaded",
             },
             plugin: Some(plugin),
-            detail: Some(format!("{} {why}", short(digest)).trim().to_owned().into()),
+            detail: Some(
+                format!("{} {why}", short_digest(digest))
+                    .trim()
+                    .to_owned()
+                    .into(),
+            ),
             ..Line::default()
         },
         Event::PluginCompared {
@@ -495,7 +512,8 @@ fn plugin(event: &Event) -> Line<'_> {
     }
 }
 
-fn short(digest: &str) -> &str {
+/// The beginning of a plugin's digest, which is enough to tell versions apart where people read it.
+pub(crate) fn short_digest(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }
 

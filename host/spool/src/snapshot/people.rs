@@ -102,8 +102,9 @@ impl Snapshot {
     ) -> Result<Option<Suppression>, Error> {
         let address = key_of(address);
         let may_hold = |account: &&str| self.listed.may_hold(account, &address);
-        let accounts: Vec<&str> = account.into_iter().chain([""]).filter(may_hold).collect();
-        if accounts.is_empty() {
+        let accounts = account.into_iter().chain([""]).filter(may_hold);
+        let mut accounts = accounts.peekable();
+        if accounts.peek().is_none() {
             return Ok(None);
         }
         let table = self.table(SUPPRESSION)?;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::api::Api;
 use super::{Failure, print};
+use crate::event::short_digest;
 
 #[derive(Debug, clap::Args)]
 pub struct Diff {
@@ -89,13 +90,12 @@ pub(super) fn granted(grants: &Value) -> Option<String> {
 
 /// A candidate on two lines.
 pub(super) fn candidate(candidate: &Value) -> String {
-    let digest = text(&candidate["digest"]);
     let hooks: Vec<_> = texts(&candidate["hooks"]).collect();
     let first = format!(
         "  {:<22} {:<9} {:<12} {}  {}",
         "candidate",
         how(candidate),
-        digest.get(..12).unwrap_or(digest),
+        short_digest(text(&candidate["digest"])),
         hooks.join(" "),
         text(&candidate["reason"])
     );
@@ -118,10 +118,7 @@ fn how(candidate: &Value) -> String {
 
 /// A report for people: one line a hook, then the examples.
 fn describe(report: &Value) -> String {
-    let short = |value: &Value| {
-        let digest = text(value);
-        digest.get(..12).unwrap_or(digest).to_owned()
-    };
+    let short = |value: &Value| short_digest(text(value)).to_owned();
     let mut lines = vec![
         format!(
             "{}: {} against {} in service, {} {}",
