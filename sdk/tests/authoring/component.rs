@@ -27,6 +27,8 @@ pub fn interfaces(component: &[u8]) -> (Vec<String>, Vec<String>) {
             _ => {}
         }
     }
+    // Their order is the linker's, and was seen to differ between two folders of the same project.
+    exports.sort_unstable();
     (imports, exports)
 }
 
