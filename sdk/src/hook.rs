@@ -20,6 +20,12 @@ pub enum Hook {
 }
 
 impl Hook {
+    /// Those that are needed: what [`Plugin::on_load`](crate::Plugin::on_load) answers.
+    pub fn needed(needs: impl IntoIterator<Item = (Self, bool)>) -> Vec<Self> {
+        let needed = needs.into_iter().filter(|(_, is_needed)| *is_needed);
+        needed.map(|(hook, _)| hook).collect()
+    }
+
     /// The name in the contract, such as `on-data`.
     pub fn name(self) -> &'static str {
         match self {

@@ -132,6 +132,11 @@ pub mod kv {
         host::delete(key)
     }
 
+    /// Whether there is a key that begins with `prefix`.
+    pub fn any(prefix: &str) -> Result<bool, Error> {
+        Ok(!host::keys(prefix, None, 1)?.is_empty())
+    }
+
     /// Every key that begins with `prefix`, in order, fetched in pages.
     pub fn keys(prefix: &str) -> impl Iterator<Item = Result<String, Error>> {
         const PAGE: u32 = 256;

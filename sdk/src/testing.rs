@@ -6,8 +6,10 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::bindings::baton::relay::{dns, log};
-use crate::{Attempt, Envelope, Mailbox, Recipient, Request, Response, Session};
+use crate::{Attempt, Envelope, Mailbox, Plugin, Recipient, Request, Response, Session};
 
 pub(crate) mod fake;
 mod mime;
@@ -37,7 +39,7 @@ impl Relay {
     }
 
     /// The plugin's section of the configuration.
-    pub fn config(self, section: serde_json::Value) -> Self {
+    pub fn config(self, section: Value) -> Self {
         with(|state| state.config = section);
         self
     }
@@ -201,5 +203,31 @@ pub fn attempt(sender: &str, to: &str) -> Attempt {
         egress: None,
         number: 1,
         age: 1.0,
+    }
+}
+
+/// Holds a README to the keys of a plugin's configuration. Each of `sections` has the key `no-such-key` in one of its tables; the
+/// keys that are known beside it have to stand in `readme`: in a table of keys, alone or with what they are part of, or in an
+/// example.
+///
+/// # Panics
+/// Where a key is missing, or a section is refused for another reason or not at all.
+pub fn keys_are_described<P: Plugin>(readme: &str, sections: impl IntoIterator<Item = Value>) {
+    for section in sections {
+        let shown = section.to_string();
+        let _relay = Relay::new().config(section);
+        let error = P::new().err().expect("a mistake").to_string();
+        let (_, known) = error
+            .split_once("unknown field `no-such-key`, expected ")
+            .unwrap_or_else(|| panic!("{shown}: {error}"));
+        let known = known.split(", near").next().unwrap_or_default();
+        for key in known.split('`').skip(1).step_by(2) {
+            let ways = ["{}`", "`{}.", "{} = ", ".{}]"];
+            let mut shapes = ways.iter().map(|way| way.replace("{}", key));
+            assert!(
+                shapes.any(|shape| readme.contains(&shape)),
+                "`{key}` of {shown} is not described"
+            );
+        }
     }
 }

@@ -1,94 +1,15 @@
 //! Spools written by released versions stay readable, every field of them.
 //!
-//! `compat/format-1.redb` was written by [`fixture`] and is never written again: a change that makes this test fail needs a
+//! `compat/format-1.redb` was written by the example `fixture` and is never written again: a change that makes this test fail needs a
 //! new version of a record or of the format, with the old reader kept.
 
 mod support;
 
 use baton_spool::*;
-use bytes::Bytes;
+use support::fixture::{captured, fixture, suppression};
 use support::*;
 
 const FIXTURE: &[u8] = include_bytes!("compat/format-1.redb");
-
-/// What the fixture holds: one of each record, with every field set, in every state.
-fn fixture() -> Vec<Operation> {
-    let origin = Origin {
-        listener: "submission".into(),
-        session: "4f2a".into(),
-        peer: Some("2001:db8::7".parse().unwrap()),
-        peer_name: Some("client.example.org".into()),
-        helo: Some("[192.0.2.1]".into()),
-        tls: Some("TLSv1.3".into()),
-        account: Some("acme".into()),
-    };
-    let mut waiting = NewMessage {
-        origin,
-        ..message(1, 3, 70_000)
-    };
-    waiting.recipients[1].recipient.parameters = vec![
-        baton_smtp::Parameter::new("NOTIFY", Some("FAILURE,DELAY")).unwrap(),
-        baton_smtp::Parameter::new("ORCPT", Some("rfc822;a+2Bb@example.org")).unwrap(),
-    ];
-    waiting.recipients[2].state = EntryState::Held("by hand".into());
-    let quoted = "\"joe smith\"@[192.0.2.1]";
-    let bounce = NewMessage {
-        sender: None.into(),
-        subject: None,
-        recipients: vec![NewEntry {
-            recipient: mailbox(quoted).into(),
-            state: EntryState::Due(NOW + 5),
-            notes: Bytes::new(),
-        }],
-        ..message(2, 1, 10)
-    };
-    let attempt = Settle {
-        log: vec!["attempt".into()],
-        suppress: vec![suppression()],
-        inbox: vec![captured()],
-        ..settle(1, vec![(1, deferred(NOW + 60_000, 2))])
-    };
-    vec![
-        Operation::Accept(vec![waiting, bounce]),
-        Operation::Settle(Box::new(attempt)),
-        Operation::Accept(vec![message(5, 1, 30)]),
-        Operation::SetAside {
-            message: id(5),
-            reason: "a test".into(),
-        },
-        Operation::Kv(vec![KvWrite {
-            namespace: "policy".into(),
-            key: Bytes::from_static(b"key\0\xff"),
-            value: Some(Bytes::from_static(b"value\0\xff")),
-            expires_ms: Some(NOW + 9),
-        }]),
-    ]
-}
-
-fn suppression() -> Suppression {
-    Suppression {
-        account: Some("acme".into()),
-        address: mailbox("User@example.net"),
-        cause: "bounce".into(),
-        reason: "no such user".into(),
-        source: "isp-responses".into(),
-        created_ms: NOW + 1,
-        expires_ms: Some(NOW + 2),
-    }
-}
-
-fn captured() -> InboxMessage {
-    InboxMessage {
-        id: id(3),
-        received_ms: NOW + 3,
-        sender: mailbox("app@example.org").into(),
-        recipients: vec![mailbox("dev@example.test"), mailbox("jörg@example.test")],
-        subject: Some("Grüße".into()),
-        meta: "inbox meta".into(),
-        raw: vec![],
-        raw_bytes: 700,
-    }
-}
 
 fn open_fixture() -> (tempfile::TempDir, Spool) {
     let dir = tempfile::tempdir().unwrap();
@@ -249,26 +170,4 @@ fn a_spool_of_format_1_can_be_worked_with() {
         .is_ok()
     );
     assert_eq!(spool.counts().messages, 1);
-}
-
-/// Writes the fixture of this format to the path in SPOOL_FIXTURE. For the day a format is released.
-#[test]
-#[ignore = "writes a file"]
-fn write_the_fixture() {
-    let path = std::env::var_os("SPOOL_FIXTURE").expect("SPOOL_FIXTURE names a file");
-    let dir = tempfile::tempdir().unwrap();
-    let (spool, _) = open(dir.path());
-    let mut operations = fixture();
-    let Operation::Settle(attempt) = &mut operations[1] else {
-        unreachable!()
-    };
-    attempt.inbox[0].raw = vec![body_of(3, 700)];
-    for answer in spool.commit(&operations, Durability::Durable).unwrap() {
-        answer.unwrap();
-    }
-    spool.close().unwrap();
-    let mut database = redb::Database::open(dir.path().join("spool.redb")).unwrap();
-    while database.compact().unwrap() {}
-    database.close().unwrap();
-    std::fs::copy(dir.path().join("spool.redb"), path).unwrap();
 }

@@ -364,6 +364,12 @@ fn wrong_configuration_is_named() {
 }
 
 #[test]
+fn every_key_is_in_the_readme() {
+    let section = json!({ "no-such-key": 1 });
+    testing::keys_are_described::<LinkTracking>(include_str!("../README.md"), [section]);
+}
+
+#[test]
 fn a_long_text_and_a_thousand_links_are_bounded() {
     let body = "<a href=\"https://x.test/\">x</a>\n".repeat(6000);
     let relay = relay(json!({}), &format!("Content-Type: text/html\n\n{body}"));

@@ -987,17 +987,9 @@ fn wrong_sections_are_named() {
     }
 }
 
-/// In a table, alone or with what it is part of, or in an example.
-fn is_described(key: &str) -> bool {
-    let readme = include_str!("../README.md");
-    let ways = ["{}`", "`{}.", "{} = ", ".{}]"];
-    let mut shown = ways.iter().map(|way| way.replace("{}", key));
-    shown.any(|way| readme.contains(&way))
-}
-
 #[test]
 fn every_key_is_in_the_readme() {
-    for section in [
+    let sections = [
         json!({ "no-such-key": 1 }),
         json!({ "rates": [{ "no-such-key": 1 }] }),
         json!({ "block-lists": [{ "no-such-key": 1 }] }),
@@ -1010,16 +1002,6 @@ fn every_key_is_in_the_readme() {
         json!({ "scanner": { "no-such-key": 1 } }),
         json!({ "reputation": { "no-such-key": 1 } }),
         json!({ "reputation": { "points": { "no-such-key": 1 } } }),
-    ] {
-        let shown = section.to_string();
-        let _relay = testing::Relay::new().config(section);
-        let error = Policy::new().err().expect("a mistake").to_string();
-        let (_, known) = error
-            .split_once("unknown field `no-such-key`, expected ")
-            .unwrap_or_else(|| panic!("{shown}: {error}"));
-        let known = known.split(", near").next().unwrap_or_default();
-        for key in known.split('`').skip(1).step_by(2) {
-            assert!(is_described(key), "{shown}: {key}");
-        }
-    }
+    ];
+    testing::keys_are_described::<Policy>(include_str!("../README.md"), sections);
 }

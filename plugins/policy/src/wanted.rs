@@ -8,8 +8,8 @@ use crate::settings::Settings;
 
 /// The hooks of these settings, and of what was written into key-value.
 pub fn hooks(settings: &Settings) -> Result<Vec<Hook>> {
-    let blocks = any_key("block/")?;
-    let traps = any_key("trap/")? || !settings.traps.is_empty();
+    let blocks = kv::any("block/")?;
+    let traps = kv::any("trap/")? || !settings.traps.is_empty();
     let remembers = settings.reputation.is_some();
     let rates = |count: Count| {
         let mut rates = settings.rates.iter();
@@ -19,7 +19,7 @@ pub fn hooks(settings: &Settings) -> Result<Vec<Hook>> {
         let mut lists = settings.block_lists.iter();
         lists.any(|list| (list.of == Of::Links) == links)
     };
-    let needs = [
+    Ok(Hook::needed([
         (Hook::OnConnect, blocks || !settings.blocked_ips.is_empty()),
         (Hook::OnAuth, rates(Count::Logins)),
         (
@@ -52,12 +52,5 @@ pub fn hooks(settings: &Settings) -> Result<Vec<Hook>> {
         (Hook::OnReply, remembers),
         (Hook::OnBounce, remembers),
         (Hook::OnFeedback, remembers),
-    ];
-    let wanted = needs.into_iter().filter(|(_, is_needed)| *is_needed);
-    Ok(wanted.map(|(hook, _)| hook).collect())
-}
-
-/// Whether there is any key of that kind.
-fn any_key(prefix: &str) -> Result<bool> {
-    Ok(kv::keys(prefix).next().transpose()?.is_some())
+    ]))
 }

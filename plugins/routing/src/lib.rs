@@ -40,17 +40,15 @@ impl Plugin for Routing {
 
     fn on_load(&mut self) -> Result<Option<Vec<Hook>>> {
         let settings = &self.settings;
-        let routes_live = live::any("routes")?;
-        let needs = [
-            (Hook::OnRcpt, settings.rewrites() || live::any("alias/")?),
+        let routes_live = kv::any("routes")?;
+        Ok(Some(Hook::needed([
+            (Hook::OnRcpt, settings.rewrites() || kv::any("alias/")?),
             (Hook::OnData, settings.asks_headers() || routes_live),
             (
                 Hook::OnRoute,
-                settings.routes_any() || routes_live || live::any("domain/")?,
+                settings.routes_any() || routes_live || kv::any("domain/")?,
             ),
-        ];
-        let wanted = needs.into_iter().filter(|(_, is_needed)| *is_needed);
-        Ok(Some(wanted.map(|(hook, _)| hook).collect()))
+        ])))
     }
 
     fn on_rcpt(

@@ -61,11 +61,6 @@ pub fn is_suspended(pool: &str) -> Result<bool> {
     Ok(kv::get(&format!("suspend/{pool}"))?.is_some())
 }
 
-/// Whether there is any key of that kind.
-pub fn any(prefix: &str) -> Result<bool> {
-    Ok(kv::keys(prefix).next().transpose()?.is_some())
-}
-
 fn read<T: DeserializeOwned>(key: &str) -> Result<Option<T>> {
     // A key that is too long for the store holds nothing.
     match kv::get_string(key) {

@@ -3,6 +3,7 @@
 
 pub mod disk;
 pub mod dump;
+pub mod fixture;
 pub mod script;
 
 use baton_spool::*;
