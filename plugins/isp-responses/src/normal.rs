@@ -404,7 +404,7 @@ impl Normal {
             return;
         }
         let word = &self.bytes[start..];
-        if is_noise(word, url) || is_filler(word) {
+        if is_noise(word, url) || is_filler(word) || is_way_back(word, &self.bytes[..start]) {
             self.bytes.truncate(start);
             return;
         }
@@ -470,6 +470,38 @@ fn is_filler(word: &[u8]) -> bool {
             | b"being"
             | b"s"
     )
+}
+
+/// "Returned to sender" says where the message went, and nothing of the sender: such a sender leaves no word.
+fn is_way_back(word: &[u8], before: &[u8]) -> bool {
+    const WORDS_BETWEEN_MAX: usize = 4;
+    // What stands right before the sender, and how the verb before that begins; nothing where either is not needed.
+    let (to, verbs): (&[&str], &[&str]) = match word {
+        b"sender" => (&["to"], &["return", "back", "bounced"]),
+        // "An den Absender": the preposition is an English article, and gone.
+        b"absender" => (&["den"], &[]),
+        b"afzender" => (&["naar", "aan"], &[]),
+        b"expediteur" => (&[], &["retour", "renvoy"]),
+        b"remitente" => (&["al"], &["devuel", "devol", "retorn"]),
+        b"remetente" => (&["ao"], &["devolv", "retorn"]),
+        b"mittente" => (&["al"], &["restitu", "rimand", "rinvi", "ritorn"]),
+        _ if word == "отправителю".as_bytes() => (&[], &["возвра"]),
+        _ => return false,
+    };
+    let mut words = before
+        .rsplit(|b| *b == b' ')
+        .filter(|w| !w.is_empty())
+        .skip_while(|w| matches!(*w, b"its" | b"original" | b"de" | b"l" | b"son"))
+        .peekable();
+    let is_directed = to.is_empty()
+        || words
+            .next_if(|w| to.iter().any(|t| t.as_bytes() == *w))
+            .is_some();
+    is_directed
+        && (verbs.is_empty()
+            || words
+                .take(WORDS_BETWEEN_MAX)
+                .any(|w| verbs.iter().any(|v| w.starts_with(v.as_bytes()))))
 }
 
 /// Queue ids and the like.

@@ -136,3 +136,74 @@ fn replies_that_were_held_out_are_understood() {
     assert!(reason >= 0.88, "{reason}");
     assert!(hard >= 0.95, "{hard}");
 }
+
+#[test]
+fn what_is_returned_to_its_sender_is_not_held_against_the_sender() {
+    for (text, reason) in [
+        (
+            "recipient's mailbox is full, message returned to sender.",
+            "mailbox-full",
+        ),
+        ("552 Mailbox full, returning to the sender", "mailbox-full"),
+        ("user unknown, message returned to sender", "user-unknown"),
+        (
+            "Delivery failed, message has been sent back to its sender: no such user here",
+            "user-unknown",
+        ),
+        (
+            "550 account disabled, message bounced back to sender",
+            "mailbox-disabled",
+        ),
+        (
+            "Empfänger unbekannt, Nachricht geht an den Absender zurück",
+            "user-unknown",
+        ),
+        (
+            "Usuario desconocido, mensaje devuelto al remitente",
+            "user-unknown",
+        ),
+        (
+            "Utente sconosciuto, messaggio restituito al mittente",
+            "user-unknown",
+        ),
+        ("用户不存在，邮件退回发件人", "user-unknown"),
+        (
+            "550 Sender address rejected, message returned to sender",
+            "sender-rejected",
+        ),
+        (
+            "Remitente rechazado, mensaje devuelto al remitente",
+            "sender-rejected",
+        ),
+    ] {
+        assert_eq!(reason_of(text), reason, "{text}");
+    }
+}
+
+#[test]
+fn access_that_is_denied_to_a_sender_is_no_reputation() {
+    for (text, reason) in [
+        (
+            "553 5.1.8 <a@example.com>: Sender address rejected: Access denied",
+            "sender-rejected",
+        ),
+        (
+            "550 5.1.8 Sender not found, access denied",
+            "sender-rejected",
+        ),
+        (
+            "550 5.1.8 Access denied, bad outbound sender AS(42001)",
+            "bad-reputation",
+        ),
+    ] {
+        assert_eq!(reason_of(text), reason, "{text}");
+    }
+}
+
+fn reason_of(text: &str) -> &'static str {
+    let found = Translator::default().translate(&Reply {
+        text,
+        ..Reply::default()
+    });
+    found.reason.name()
+}

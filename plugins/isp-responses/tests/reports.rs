@@ -122,6 +122,53 @@ fn a_message_that_reports_nothing_is_never_called_a_bounce() {
 }
 
 #[test]
+fn a_report_that_names_nobody_still_has_its_kind() {
+    for example in examples()
+        .iter()
+        .filter(|e| e.wanted.is_empty() && e.kind != "none")
+    {
+        let found = found(example);
+        assert!(
+            found.iter().any(|f| f.kind.name() == example.kind),
+            "{}: {found:?}",
+            example.name
+        );
+    }
+}
+
+#[test]
+fn the_plural_of_a_label_takes_no_letter_from_the_address() {
+    for label in [
+        "Recipient:",
+        "Recipients:",
+        "Recipient(s):",
+        "Address(es):",
+        "Addresses:",
+        "Failed recipient :",
+        "Failed to deliver to",
+        "Empfänger :",
+        "User =",
+        "To:",
+    ] {
+        for address in ["s@example.net", "sara@example.net", "es.s@example.net"] {
+            for quoted in [
+                address.to_string(),
+                format!("'{address}'"),
+                format!("<{address}>"),
+            ] {
+                let message = format!(
+                    "From: MAILER-DAEMON@example.org\r\nTo: news@example.com\r\nSubject: Undeliverable mail\r\n\
+                     Content-Type: text/plain; charset=utf-8\r\n\r\n{label} {quoted}\r\nReason: user unknown\r\n"
+                );
+                let found = report::read(&Translator::default(), message.as_bytes());
+                let recipients: Vec<_> = found.iter().map(|f| f.recipient.as_deref()).collect();
+                assert_eq!(recipients, [Some(address)], "{label} {quoted}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_complaint_tells_its_type_and_the_message() {
     let all = examples();
     let arf = all.iter().find(|e| e.name == "arf").expect("the example");

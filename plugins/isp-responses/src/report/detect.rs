@@ -23,10 +23,19 @@ pub fn is_disposition_notification(message: &Entity) -> bool {
 
 /// Whether a delivery-status part of this message is its own and not one that somebody forwards.
 pub fn may_carry_status(message: &Entity) -> bool {
+    let has_part = || {
+        message
+            .parts()
+            .iter()
+            .any(|p| p.media_type.ends_with("delivery-status"))
+    };
     is_status_report(message)
         || !is_conversation(message)
             && !is_foreign_report(message)
-            && (from_system(message) || null_sender(message))
+            && (null_sender(message)
+                || from_system(message)
+                    // The fields in a letter are a quotation.
+                    && (has_part() || !is_written(message, &prose::human_text(message))))
 }
 
 /// RFC 3464, as its sender says.
@@ -49,7 +58,7 @@ enum Sender {
     Daemon,
     /// A mail system, or a person who speaks for one.
     System,
-    /// Nobody: the null reverse path.
+    /// Nobody: the null reverse path, or no author.
     Nobody,
     /// A program of some kind.
     Service,
@@ -108,16 +117,15 @@ fn is_bounce(message: &Entity, text: &str, auto: bool) -> bool {
     let words = words_of_bounce(text);
     let named = prose::names_somebody(text, message);
     let other = prose::names_another(text, message);
-    let letter = || any(&text.to_lowercase(), LETTER_WORDS);
-    // What asks its reader to follow a link, and tells nobody's failure but his, is bait.
-    let bait = !other && !signature && text.contains("http") && !prose::has_reply_line(text);
+    if is_bait(message, text, other) {
+        return false;
+    }
     match sender {
         Sender::Daemon => {
-            !bait && (other || named && (signature || clear)) && (subject || signature || words)
+            (other || named && (signature || clear)) && (subject || signature || words)
         }
         Sender::System => {
-            let written = any(&text.to_lowercase(), CLOSINGS) && !null_sender(message) && !auto;
-            !written
+            !is_written(message, text)
                 && (signature || prose::names_recipient(text, message))
                 && (other || named && signature)
                 && (signature && (subject || words) || subject && (words || clear))
@@ -125,27 +133,107 @@ fn is_bounce(message: &Entity, text: &str, auto: bool) -> bool {
         Sender::Nobody => {
             !auto
                 && other
-                && !letter()
+                && !is_circular(text)
                 && (clear && (signature || words) || subject && has_status_line(text))
         }
-        Sender::Service => {
+        Sender::Service | Sender::Stranger => {
+            // A program comes to the point at once.
+            let opening = opening(text);
             !auto
                 && other
                 && clear
-                && !letter()
-                && has_status_line(text)
-                && (signature || words && !by_hand(message))
-        }
-        Sender::Stranger => {
-            !auto
-                && other
-                && clear
-                && !letter()
+                && !is_circular(text)
+                && !is_letter(text)
                 && !by_hand(message)
+                && (is_automatic(message) || prose::returned_message(message))
                 && has_status_line(text)
-                && program_signature(opening(text))
+                && (program_signature(opening)
+                    || sender == Sender::Service && words_of_bounce(opening))
         }
     }
+}
+
+/// Whether this is about mail to its reader and not about mail from him: bait that is dressed as a bounce, or the warning
+/// of a mailbox that is full.
+fn is_bait(message: &Entity, text: &str, other: bool) -> bool {
+    let said = format!(
+        "{}\n{}",
+        lower_header(message, "subject"),
+        text.to_lowercase()
+    );
+    let quotes = prose::has_reply_line(text);
+    let signature = program_signature(text);
+    let leads = has_link(message, text);
+    let own_mailbox = any(&said, YOUR_MAILBOX);
+    if other {
+        let lures = leads && any(&said, LURES) && !(quotes && signature);
+        let about_reader = own_mailbox || leads && !signature && prose::names_reader(text, message);
+        return own_mailbox && lures || about_reader && !quotes && !any(&said, YOUR_MESSAGE);
+    }
+    own_mailbox || any(&said, INCOMING) || leads && !quotes && !signature
+}
+
+/// Whether there is something to click.
+fn has_link(message: &Entity, text: &str) -> bool {
+    any(&text.to_lowercase(), &["http://", "https://", "www."])
+        || message
+            .parts()
+            .iter()
+            .filter(|part| part.media_type == "text/html")
+            .any(|part| {
+                let source = String::from_utf8_lossy(&part.body).to_ascii_lowercase();
+                any(&source, &["href=\"http", "href='http", "href=http"])
+            })
+}
+
+/// What is sent to many, or passed on.
+fn is_circular(text: &str) -> bool {
+    any(&text.to_lowercase(), LETTER_WORDS)
+}
+
+/// Whether a person who speaks for a mail system wrote this: the words of a letter, and nothing that says that a program
+/// sent it.
+fn is_written(message: &Entity, text: &str) -> bool {
+    let from = sender(message);
+    from == Sender::System
+        && !null_sender(message)
+        && !is_auto_reply(message)
+        && !is_automatic(message)
+        && (any(&text.to_lowercase(), CLOSINGS) || salutations(text).any(|name| is_personal(&name)))
+}
+
+/// Whether a text has the form of a letter: a salutation, a closing, or a question.
+fn is_letter(text: &str) -> bool {
+    let asks = |line: &str| line.trim_end().ends_with(['?', '？']) || line.contains('¿');
+    any(&text.to_lowercase(), CLOSINGS)
+        || text.lines().any(asks)
+        || salutations(text).next().is_some()
+}
+
+/// Those whom the first lines greet, in lower case; empty where they greet nobody by name.
+fn salutations(text: &str) -> impl Iterator<Item = String> {
+    const LINES_MAX: usize = 4;
+    const CHARS_MAX: usize = 60;
+    text.lines()
+        .map(|line| line.trim().to_lowercase())
+        .filter(|line| !line.is_empty())
+        .take(LINES_MAX)
+        .filter(|line| line.chars().count() <= CHARS_MAX && !line.ends_with('.'))
+        .filter_map(|line| {
+            SALUTATIONS.iter().find_map(|greeting| {
+                let name = line.strip_prefix(greeting)?;
+                let ends = !greeting.is_ascii() || !name.starts_with(char::is_alphanumeric);
+                ends.then(|| {
+                    name.trim_matches(|c: char| !c.is_alphanumeric())
+                        .to_string()
+                })
+            })
+        })
+}
+
+/// Whether a greeting is for one person and not for whoever has sent the message.
+fn is_personal(name: &str) -> bool {
+    !name.is_empty() && !name.contains('@') && !any(name, ANYBODY)
 }
 
 /// Whether the subject says it at once: who speaks of bounces names them further behind.
@@ -180,7 +268,7 @@ fn sender(message: &Entity) -> Sender {
         Sender::Daemon
     } else if from_system(message) {
         Sender::System
-    } else if null_sender(message) {
+    } else if null_sender(message) || matches!(from.trim(), "" | "<>") {
         Sender::Nobody
     } else if any(&from, SERVICE_SENDERS) {
         Sender::Service
@@ -202,10 +290,19 @@ fn by_hand(message: &Entity) -> bool {
         })
 }
 
-/// The first lines of a text.
+/// The first paragraph of a text, or as much of it as opens it.
 fn opening(text: &str) -> &str {
+    let text = text.trim_start();
     let end = text.char_indices().nth(240).map_or(text.len(), |(i, _)| i);
-    &text[..end]
+    let paragraph = text.find("\n\n").or_else(|| text.find("\r\n\r\n"));
+    &text[..paragraph.map_or(end, |at| at.min(end))]
+}
+
+/// Whether a program says that it sent this (RFC 3834).
+fn is_automatic(message: &Entity) -> bool {
+    message
+        .header("auto-submitted")
+        .is_some_and(|v| !v.trim().eq_ignore_ascii_case("no"))
 }
 
 /// The finding of an automatic answer.
@@ -251,8 +348,9 @@ fn null_sender(message: &Entity) -> bool {
 fn is_conversation(message: &Entity) -> bool {
     let subject = lower_header(message, "subject");
     let prefixed = [
-        "re:", "fwd:", "fw:", "aw:", "wg:", "tr:", "rv:", "sv:", "antw:", "回复", "答复", "转发",
-        "轉寄", "返信",
+        "re:", "re :", "fwd:", "fw:", "aw:", "wg:", "tr:", "tr :", "rv:", "sv:", "vs:", "vl:",
+        "antw:", "doorst:", "odp:", "pd:", "ynt:", "ilt:", "res:", "enc:", "vb:", "回复", "答复",
+        "转发", "回覆", "答覆", "轉寄", "轉發", "返信", "転送", "회신", "전달",
     ]
     .iter()
     .any(|p| subject.trim_start().starts_with(p));

@@ -425,11 +425,14 @@ fn entry_line(line: &str) -> Option<(String, String)> {
         if let Some(rest) = lower.strip_prefix(label) {
             let rest_start = trimmed.len().checked_sub(rest.len())?;
             let original = trimmed.get(rest_start..)?;
-            let after =
-                original.trim_start_matches([':', ' ', '\t', '=', '\'', '"', '(', 's', ')', '：']);
-            if (original.starts_with([':', ' ', '\t', '(', '：']) || original.starts_with("s:"))
-                && !after.is_empty()
-            {
+            // The plural of the label: "addresses:", "recipient(s):". An "s" behind a space is the address's own.
+            let original = ["s:", "es:", "(s)", "(es)"]
+                .iter()
+                .find(|plural| original.starts_with(**plural))
+                .and_then(|plural| original.get(plural.trim_end_matches(':').len()..))
+                .unwrap_or(original);
+            let after = original.trim_start_matches([':', ' ', '\t', '=', '\'', '"', '(', '：']);
+            if original.starts_with([':', ' ', '\t', '(', '：']) && !after.is_empty() {
                 let (word, rest) = first_word(after);
                 if let Some(found) = address(word.rsplit(';').next().unwrap_or(word)) {
                     return Some((found, rest.to_string()));
@@ -492,7 +495,7 @@ pub fn names_another(text: &str, message: &Entity) -> bool {
 /// Whether the failed recipient stands where notices put one, and not just somewhere in a sentence: at the beginning of a
 /// line, behind a preposition, or in the message that came back.
 pub fn names_recipient(text: &str, message: &Entity) -> bool {
-    const BEFORE: [&str; 16] = [
+    const BEFORE: [&str; 29] = [
         "to",
         "an",
         "for",
@@ -509,6 +512,19 @@ pub fn names_recipient(text: &str, message: &Entity) -> bool {
         "address",
         "user",
         "mailbox",
+        "adresse",
+        "empfänger",
+        "benutzer",
+        "postfach",
+        "destinataire",
+        "destinatario",
+        "destinatário",
+        "dirección",
+        "endereço",
+        "indirizzo",
+        "utente",
+        "usuario",
+        "adres",
     ];
     let behind_preposition = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -518,16 +534,23 @@ pub fn names_recipient(text: &str, message: &Entity) -> bool {
                 && address(pair[1].trim_start_matches("mailto:")).is_some()
         })
     };
+    // "User mailbox exceeds allowed size: someone@host.example".
+    let ends_with_one = |line: &str| {
+        line.rsplit_once(':')
+            .is_some_and(|(_, last)| address(last).is_some())
+    };
     returned_message(message)
         || message.header("x-failed-recipients").is_some()
         || text.lines().any(|line| {
             entry_line(line).is_some()
                 || behind_preposition(line)
+                || ends_with_one(line) && !is_of_others(line)
                 || !line.is_ascii() && line.contains('@')
         })
 }
 
-fn returned_message(message: &Entity) -> bool {
+/// Whether a message came along.
+pub fn returned_message(message: &Entity) -> bool {
     message
         .parts()
         .iter()
@@ -535,39 +558,83 @@ fn returned_message(message: &Entity) -> bool {
         .any(|p| p.is_message() || p.media_type == "text/rfc822-headers")
 }
 
+/// A line that names somebody else than a recipient: whom to ask, or who sent the message.
+fn is_of_others(line: &str) -> bool {
+    const ANYWHERE: [&str; 10] = [
+        "message-id",
+        "references:",
+        "in-reply-to",
+        "contact",
+        "assistance",
+        "e-mail support",
+        "help",
+        "reply-to",
+        "abuse@",
+        "postmaster@",
+    ];
+    let lower = line.to_lowercase();
+    ANYWHERE.iter().any(|w| lower.contains(w)) || is_of_author(&lower)
+}
+
+/// Whether a line in lower case names who sent the message.
+fn is_of_author(line: &str) -> bool {
+    const LABELS: [&str; 22] = [
+        "absender",
+        "expéditeur",
+        "remitente",
+        "remetente",
+        "mittente",
+        "afzender",
+        "nadawca",
+        "отправитель",
+        "відправник",
+        "avsändare",
+        "avsender",
+        "afsender",
+        "lähettäjä",
+        "odesílatel",
+        "feladó",
+        "gönderen",
+        "pengirim",
+        "αποστολέας",
+        "发件人",
+        "寄件者",
+        "差出人",
+        "보낸 사람",
+    ];
+    let before_address = line.split('@').next().unwrap_or(line);
+    line.contains("from:")
+        || line.contains("sender:")
+        || before_address.contains([':', '：'])
+            && LABELS.iter().any(|w| line.trim_start().starts_with(w))
+}
+
 /// The first address that is neither the mail system's nor the sender's.
 pub fn first_address(text: &str, message: &Entity) -> Option<String> {
+    const FROM: [&str; 5] = ["from", "от", "od", "från", "fra"];
     let own = own_addresses(message);
     let mut first = None;
     for line in text.lines() {
-        let lower = line.to_lowercase();
-        if [
-            "message-id",
-            "references:",
-            "in-reply-to",
-            "contact",
-            "assistance",
-            "e-mail support",
-            "help",
-            "from:",
-            "sender:",
-            "reply-to",
-            "abuse@",
-            "postmaster@",
-        ]
-        .iter()
-        .any(|w| lower.contains(w))
-            && entry_line(line).is_none()
-        {
+        if is_of_others(line) && entry_line(line).is_none() {
             continue;
         }
-        for word in line.split(|c: char| {
-            c.is_whitespace()
-                || matches!(
-                    c,
-                    '<' | '>' | '(' | ')' | '"' | '\'' | ',' | ';' | '[' | ']' | '「' | '」'
-                )
-        }) {
+        let mut before = "";
+        for word in line
+            .split(|c: char| {
+                c.is_whitespace()
+                    || matches!(
+                        c,
+                        '<' | '>' | '(' | ')' | '"' | '\'' | ',' | ';' | '[' | ']' | '「' | '」'
+                    )
+            })
+            .filter(|word| !word.is_empty())
+        {
+            // "Mail from someone@host.example": not to.
+            let is_from = FROM.iter().any(|from| before.eq_ignore_ascii_case(from));
+            before = word;
+            if is_from || word.contains("://") {
+                continue;
+            }
             let word = word
                 .trim_end_matches(['.', ':', '!', '?'])
                 .trim_start_matches("mailto:");
@@ -612,13 +679,31 @@ fn original_recipient(message: &Entity) -> Option<String> {
 
 /// The mail system's address, then those the report was sent to.
 fn own_addresses(message: &Entity) -> Vec<String> {
-    let mut all = Vec::new();
-    for name in ["from", "to", "delivered-to", "x-original-to", "envelope-to"] {
-        if let Some(value) = message.header(name) {
-            all.extend(value.split(',').filter_map(address));
-        }
-    }
+    let mut all = addresses_of(message, "from");
+    all.extend(readers(message));
     all
+}
+
+fn readers(message: &Entity) -> impl Iterator<Item = String> {
+    ["to", "delivered-to", "x-original-to", "envelope-to"]
+        .into_iter()
+        .flat_map(|name| addresses_of(message, name))
+}
+
+fn addresses_of(message: &Entity, name: &str) -> Vec<String> {
+    let value = message.header(name).unwrap_or("");
+    value.split(',').filter_map(address).collect()
+}
+
+/// Whether the text speaks of its reader by address, other than as the author of the message that failed.
+pub fn names_reader(text: &str, message: &Entity) -> bool {
+    let lower = text.to_lowercase();
+    readers(message).any(|reader| {
+        let reader = reader.to_lowercase();
+        lower
+            .lines()
+            .any(|line| line.contains(&reader) && !is_of_author(line))
+    })
 }
 
 /// The words for people that speak of one recipient; all of them where there is only one.
