@@ -22,6 +22,32 @@ fn check_reports_every_mistake_at_once_with_line_and_hint() {
 }
 
 #[test]
+fn check_asks_the_plugins_about_their_sections() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("plugins")).unwrap();
+    std::fs::write(folder.path().join("plugins/odd.wasm"), "no component").unwrap();
+    let file = folder.path().join("baton.toml");
+    let config = "hostname = \"relay.test\"\n[[listener]]\nname = \"a\"\naddress = \"127.0.0.1:0\"\n\
+        [plugins]\ndir = \"plugins\"\n[plugins.link-tracking]\nklicks = false\n[plugins.later]\nkey = 1\n";
+    std::fs::write(&file, config).unwrap();
+    let file = file.to_str().unwrap();
+    let output = run(&["check", "--config", file]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    for wanted in [
+        "baton.toml:7:10: plugins.link-tracking: ",
+        "unknown field `klicks`",
+        "baton.toml:5:1: plugins.odd: ",
+        "baton.toml:9:10: plugins.later: note: ",
+        "2 mistakes in ",
+    ] {
+        assert!(told.contains(wanted), "{wanted} is missing: {told}");
+    }
+    let quick = run(&["check", "--without-plugins", "--config", file]);
+    assert!(quick.status.success(), "{}", text(&quick.stderr));
+}
+
+#[test]
 fn the_example_configuration_has_no_mistakes() {
     let example = concat!(
         env!("CARGO_MANIFEST_DIR"),

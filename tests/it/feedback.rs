@@ -189,10 +189,14 @@ async fn a_later_bounce_finds_its_message_and_recipient_and_the_sender_is_told_o
         "Action: failed",
         "Status: 5.1.1",
         "Subject: news",
+        "X-Baton-Plugins:",
+        "link-tracking@",
     ] {
         assert!(text.contains(wanted), "{wanted} is missing:\n{text}");
     }
     let message = scene.reported(1).await;
+    let plugins = message["plugins"].to_string();
+    assert!(plugins.contains("link-tracking"), "{plugins}");
     let report_step = &message["reports"][0];
     assert_eq!(report_step["report"], "bounce");
     assert_eq!(report_step["recipient"], "bob@dest.test");

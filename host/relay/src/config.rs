@@ -31,7 +31,7 @@ pub use account::{Account, hash_password, may_send_as, verify_nobody};
 pub use dkim::{Dkim, DkimKey};
 pub use network::{DomainPattern, Network, host_name, is_loopback};
 pub use plugins::is_plugin_name;
-pub use raw::Problem;
+pub use raw::{Place, Problem};
 
 /// Everything a relay process needs to know before it starts.
 #[derive(Debug, Clone)]
@@ -435,6 +435,8 @@ pub struct Alerts {
 /// `[plugins]`
 #[derive(Debug, Clone)]
 pub struct Plugins {
+    /// Where the section begins.
+    pub place: Place,
     /// The watched folder; absent means bundled plugins only.
     pub dir: Option<PathBuf>,
     /// `[plugins.NAME]` by name.
@@ -444,6 +446,8 @@ pub struct Plugins {
 /// One `[plugins.NAME]`: the reserved keys parsed, the rest kept for the plugin.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PluginSection {
+    /// Where it begins.
+    pub place: Place,
     pub enabled: Option<bool>,
     /// Lower runs earlier; equal orders run by name.
     pub order: Option<i32>,

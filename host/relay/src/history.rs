@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use baton_hooks::{Advice, CallRecord, RemoteReply, Translation};
+use baton_spool::PluginVersion;
 use bytes::Bytes;
 
 use crate::event::trace::{self, HookCall, Outcome, Step};
@@ -43,7 +44,7 @@ pub fn hook_call(record: &CallRecord, recipient: Option<String>) -> HookCall {
 }
 
 /// The set of plugins that took a message, as events tell of it: name@digest of each.
-pub fn versions(plugins: &[baton_spool::PluginVersion]) -> Vec<String> {
+pub fn versions(plugins: &[PluginVersion]) -> Vec<String> {
     plugins
         .iter()
         .map(|version| format!("{}@{}", version.name, version.digest))
@@ -146,6 +147,25 @@ pub fn piece(steps: &[Step]) -> Bytes {
 /// The steps of one piece; none if it is not one of ours.
 pub fn steps(piece: &[u8]) -> Vec<Step> {
     serde_json::from_slice(piece).unwrap_or_default()
+}
+
+/// The versions of the plugins that were called for a message, in the order of their first calls: what is left of its plugins
+/// once the message itself is gone.
+pub fn versions_called(steps: &[Step]) -> Vec<PluginVersion> {
+    let mut versions: Vec<PluginVersion> = Vec::new();
+    for step in steps {
+        if let Step::Hook { call, .. } = step {
+            let is_same =
+                |known: &PluginVersion| known.name == call.plugin && known.digest == call.digest;
+            if !versions.iter().any(is_same) {
+                versions.push(PluginVersion {
+                    name: call.plugin.clone(),
+                    digest: call.digest.clone(),
+                });
+            }
+        }
+    }
+    versions
 }
 
 /// What an attempt meant for one recipient, for the trace.

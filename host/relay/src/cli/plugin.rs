@@ -29,7 +29,7 @@ pub enum Plugin {
     Check(project::Check),
     /// Print the reference of the contract, in Markdown.
     Reference,
-    /// List the plugins of a running relay.
+    /// List the plugins of a running relay. A hook in parentheses has no use with the plugin's configuration and is not called.
     List {
         /// Print JSON.
         #[arg(long)]
@@ -85,7 +85,12 @@ impl Plugin {
 
 /// What a plugin may ask of a command.
 pub(super) fn services() -> std::sync::Arc<dyn baton_hooks::Services> {
-    std::sync::Arc::new(desk::Desk::new())
+    std::sync::Arc::new(desk::Desk::new(true))
+}
+
+/// The same without a word about what they do.
+pub(super) fn quiet_services() -> std::sync::Arc<dyn baton_hooks::Services> {
+    std::sync::Arc::new(desk::Desk::new(false))
 }
 
 /// A component with the name it goes by.
@@ -131,18 +136,12 @@ fn list(api: &Api, as_json: bool) -> Result<(), Failure> {
     }
     for plugin in plugins.as_array().into_iter().flatten() {
         let text = |key: &str| plugin[key].as_str().unwrap_or("");
-        let hooks: Vec<_> = plugin["hooks"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|h| h.as_str())
-            .collect();
         let short = short_digest(text("digest"));
         let line = format!(
             "{:<24} {:<9} {short:<12} {}  {}",
             text("name"),
             text("state"),
-            hooks.join(" "),
+            tried::hooks(plugin),
             text("reason")
         );
         print(line.trim_end());

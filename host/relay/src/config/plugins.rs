@@ -35,7 +35,11 @@ pub(super) fn plugins(section: &Section<'_, '_>) -> Plugins {
         sections.insert(name.value, plugin(&below));
     }
     section.finish();
-    Plugins { dir, sections }
+    Plugins {
+        place: section.place(),
+        dir,
+        sections,
+    }
 }
 
 impl From<&PluginSection> for PluginSettings {
@@ -141,6 +145,7 @@ fn plugin(section: &Section<'_, '_>) -> PluginSection {
         }
     }
     PluginSection {
+        place: section.place(),
         enabled,
         order: order.map(|found| found.value),
         fault,

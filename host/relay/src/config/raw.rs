@@ -15,13 +15,32 @@ use toml::de::{DeTable, DeValue};
 
 use super::units;
 
-/// A mistake in a configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+/// Where something stands in a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
     /// From 1.
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
+}
+
+/// The beginning.
+impl Default for Place {
+    fn default() -> Place {
+        Place { line: 1, column: 1 }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// A mistake in a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub place: Place,
     /// "listener[1].address"; empty for mistakes of syntax.
     pub key: String,
     pub message: String,
@@ -31,7 +50,7 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: ", self.line, self.column)?;
+        write!(f, "{}: ", self.place)?;
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
@@ -90,22 +109,26 @@ impl<'a> Reader<'a> {
     }
 
     pub fn note(&self, span: Range<usize>, key: String, message: String, hint: Option<String>) {
-        let before = &self.text[..span.start.min(self.text.len())];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
         self.problems.borrow_mut().push(Problem {
-            line,
-            column,
+            place: self.place(&span),
             key,
             message,
             hint,
         });
     }
 
+    fn place(&self, span: &Range<usize>) -> Place {
+        let before = &self.text[..span.start.min(self.text.len())];
+        Place {
+            line: before.matches('\n').count() + 1,
+            column: before.rsplit('\n').next().unwrap_or("").chars().count() + 1,
+        }
+    }
+
     /// In the order of lines.
     pub fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|problem| (problem.line, problem.column));
+        problems.sort_by_key(|problem| problem.place);
         problems.dedup();
         problems
     }
@@ -132,6 +155,11 @@ pub(super) struct Section<'s, 'a> {
 impl<'s, 'a> Section<'s, 'a> {
     pub fn span(&self) -> Range<usize> {
         self.span.clone()
+    }
+
+    /// Where it begins.
+    pub fn place(&self) -> Place {
+        self.reader.place(&self.span)
     }
 
     /// Nothing is written in it, or it is not there.

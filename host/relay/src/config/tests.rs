@@ -13,7 +13,7 @@ fn mistakes(text: &str) -> Vec<(usize, String, String)> {
     let problems = parse(text).expect_err("a mistake");
     problems
         .into_iter()
-        .map(|p| (p.line, p.key, p.message))
+        .map(|p| (p.place.line, p.key, p.message))
         .collect()
 }
 
@@ -179,8 +179,7 @@ fn an_unknown_key_comes_with_the_one_that_was_meant() {
         problems[0].hint.as_deref(),
         Some("did you mean \"require-tls\"?")
     );
-    assert_eq!(problems[0].line, 4);
-    assert_eq!(problems[0].column, 1);
+    assert_eq!(problems[0].place, Place { line: 4, column: 1 });
     assert_eq!(problems[1].hint, None);
 }
 
@@ -297,6 +296,9 @@ fn a_plugin_gets_its_own_keys_as_json_and_the_host_keeps_its_own() {
     let config = parse(&text).unwrap();
     let section = &config.plugins.sections["x"];
     assert_eq!(section.order, Some(-5));
+    let begin = text.find("[plugins.x]").unwrap();
+    let line = text[..begin].matches('\n').count() + 1;
+    assert_eq!(section.place, Place { line, column: 10 });
     assert_eq!(section.cpu, Some(Duration::from_millis(20)));
     assert_eq!(
         serde_json::Value::from(section.settings.clone()),

@@ -122,6 +122,7 @@ pub struct Detail {
     summary: Summary,
     recipients_detail: Vec<Recipient>,
     tags: BTreeMap<String, String>,
+    /// The versions that took it; once it is gone, those of them that were called for it.
     plugins: Vec<Plugin>,
     /// What hooks did, in order.
     trace: Vec<Step>,
@@ -151,11 +152,11 @@ pub struct Plugin {
     digest: String,
 }
 
-impl From<&PluginVersion> for Plugin {
-    fn from(version: &PluginVersion) -> Plugin {
+impl From<PluginVersion> for Plugin {
+    fn from(version: PluginVersion) -> Plugin {
         Plugin {
-            name: version.name.clone(),
-            digest: version.digest.clone(),
+            name: version.name,
+            digest: version.digest,
         }
     }
 }
@@ -191,6 +192,10 @@ fn detail(spool: &Snapshot, id: MessageId) -> Result<Option<Detail>, baton_spool
     }
     let entries = spool.entries_of(id)?;
     let message = spool.message(id)?;
+    let plugins = match &message {
+        Some(message) => message.plugins.clone(),
+        None => history::versions_called(&trace),
+    };
     Ok(Some(Detail {
         summary: Summary::from(&row),
         recipients_detail: recipients(&row, &entries, &attempts),
@@ -198,11 +203,7 @@ fn detail(spool: &Snapshot, id: MessageId) -> Result<Option<Detail>, baton_spool
             Some(message) => message.tags.iter().cloned().collect(),
             None => kept_tags,
         },
-        plugins: message
-            .iter()
-            .flat_map(|message| &message.plugins)
-            .map(Plugin::from)
-            .collect(),
+        plugins: plugins.into_iter().map(Plugin::from).collect(),
         trace,
         attempts,
         reports,

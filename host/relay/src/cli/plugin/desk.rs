@@ -24,10 +24,12 @@ pub struct Desk {
     began: Instant,
     values: Mutex<BTreeMap<String, Bytes>>,
     resolver: Option<Resolver>,
+    tells: bool,
 }
 
 impl Desk {
-    pub fn new() -> Desk {
+    /// Whether it `tells` what a plugin did.
+    pub fn new(tells: bool) -> Desk {
         let config = Dns {
             servers: Vec::new(),
             timeout: DNS_TIMEOUT,
@@ -36,11 +38,18 @@ impl Desk {
             began: Instant::now(),
             values: Mutex::default(),
             resolver: Resolver::new(&config).ok(),
+            tells,
         }
     }
 
     fn values(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, text: std::fmt::Arguments<'_>) {
+        if self.tells {
+            eprintln!("{text}");
+        }
     }
 
     fn resolver(&self) -> Result<&Resolver, DnsError> {
@@ -178,7 +187,8 @@ impl Services for Desk {
         _timeout: Duration,
         _body_bytes_max: usize,
     ) -> BoxFuture<'a, Result<HttpResponse, HttpError>> {
-        eprintln!("http: {} {} (not sent)", request.method, request.url);
+        let HttpRequest { method, url, .. } = &request;
+        self.tell(format_args!("http: {method} {url} (not sent)"));
         Box::pin(async { Err(HttpError::Connect) })
     }
 
@@ -191,11 +201,10 @@ impl Services for Desk {
         message: Bytes,
     ) -> BoxFuture<'a, Result<String, SubmitError>> {
         let to: Vec<_> = recipients.iter().map(ToString::to_string).collect();
-        eprintln!(
-            "submit: from {sender} to {}, {} bytes (not sent)",
-            to.join(", "),
-            message.len()
-        );
+        let (to, bytes) = (to.join(", "), message.len());
+        self.tell(format_args!(
+            "submit: from {sender} to {to}, {bytes} bytes (not sent)"
+        ));
         Box::pin(async { Ok("not-sent".to_owned()) })
     }
 
@@ -203,15 +212,15 @@ impl Services for Desk {
         match event.kind {
             PluginEventKind::Emitted { kind, fields } => {
                 let fields: Vec<_> = fields.iter().map(|(k, v)| format!("{k}={v:?}")).collect();
-                eprintln!("event: {kind} {}", fields.join(" "));
+                self.tell(format_args!("event: {kind} {}", fields.join(" ")));
             }
-            PluginEventKind::Refused { reason } => eprintln!("refused: {reason}"),
+            PluginEventKind::Refused { reason } => self.tell(format_args!("refused: {reason}")),
             _ => {}
         }
     }
 
     fn log(&self, plugin: &str, level: LogLevel, text: &str) {
-        eprintln!("log: {plugin}: {level:?}: {text}");
+        self.tell(format_args!("log: {plugin}: {level:?}: {text}"));
     }
 
     fn now_ms(&self) -> f64 {

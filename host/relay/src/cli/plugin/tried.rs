@@ -74,6 +74,19 @@ pub(super) fn counts(plugin: &Value) -> String {
     text
 }
 
+/// A plugin's hooks; those that its configuration has no use for in parentheses.
+pub(super) fn hooks(plugin: &Value) -> String {
+    let called: Vec<&str> = texts(&plugin["called"]).collect();
+    // That one is asked which of the others are called.
+    let is_called = |hook: &str| hook == "on-load" || called.contains(&hook);
+    let shown = |hook: &str| match is_called(hook) {
+        true => hook.to_owned(),
+        false => format!("({hook})"),
+    };
+    let hooks: Vec<String> = texts(&plugin["hooks"]).map(shown).collect();
+    hooks.join(" ")
+}
+
 /// What is granted beyond the usual, in a few words.
 pub(super) fn granted(grants: &Value) -> Option<String> {
     let mut words: Vec<String> = texts(&grants["http"])

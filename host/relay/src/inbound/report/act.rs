@@ -195,7 +195,7 @@ fn notify(
         sender,
         parameters: &parameters,
         received: Timestamp::from_millis(known.row.received_ms),
-        plugins: &[],
+        plugins: &known.plugins(),
         until: None,
         original: returned(arrived),
     };

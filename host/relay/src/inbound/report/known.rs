@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_hooks::{Attempt, Report};
 use baton_smtp::Mailbox;
-use baton_spool::HistoryRow;
+use baton_spool::{HistoryRow, PluginVersion};
 
 use super::super::Shared;
 use super::super::refusal::Refusal;
@@ -109,6 +109,11 @@ impl Known {
             number,
             age: self.age(now),
         }
+    }
+
+    /// The versions of the plugins that were called for it.
+    pub fn plugins(&self) -> Vec<PluginVersion> {
+        history::versions_called(&self.steps)
     }
 
     fn age(&self, now: Timestamp) -> Duration {
