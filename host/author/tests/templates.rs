@@ -72,3 +72,13 @@ fn the_reference_has_every_hook_and_function_with_its_words() {
         assert!(page.contains(words), "{words}");
     }
 }
+
+#[test]
+fn the_reference_in_the_documentation_is_that_of_the_contract() {
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference.md");
+    let kept = std::fs::read_to_string(kept).unwrap();
+    assert!(
+        kept.trim_end() == baton_author::reference().unwrap().trim_end(),
+        "write it anew: baton plugin reference >docs/reference.md"
+    );
+}

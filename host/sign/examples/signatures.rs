@@ -1,4 +1,4 @@
-//! What signatures cost: `cargo run --release -p baton-sign --example cost`. Prints microseconds per message with RSA-2048, with
+//! What signatures cost: `cargo run --release -p baton-sign --example signatures`. Prints microseconds per message with RSA-2048, with
 //! Ed25519 and with both, for bodies of three sizes, on one thread.
 
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! What the protocol costs for one message of 10 KiB, in microseconds of this machine:
-//! `cargo run --release -p baton-smtp --example cost`.
+//! `cargo run --release -p baton-smtp --example dialogue`.
 
 use std::hint::black_box;
 use std::sync::Arc;
