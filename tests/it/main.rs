@@ -11,6 +11,7 @@ mod dev;
 mod doctor;
 mod feedback;
 mod hostile;
+mod injection;
 mod languages;
 mod made_key;
 mod mta_sts;

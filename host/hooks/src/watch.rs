@@ -164,6 +164,9 @@ impl Folder {
                         continue;
                     }
                     for path in paths {
+                        let Some(path) = self.here(&path) else {
+                            continue;
+                        };
                         if complete && path.exists() {
                             self.waiting.remove(&path);
                             self.look(&path);
@@ -185,6 +188,11 @@ impl Folder {
                 self.read_folder();
             }
         }
+    }
+
+    /// The path as reading the folder gives it: what is heard of may be written in another way.
+    fn here(&self, path: &Path) -> Option<PathBuf> {
+        Some(self.dir.join(path.file_name()?))
     }
 
     fn wait_for(&mut self, path: PathBuf) {

@@ -380,6 +380,32 @@ pub struct Http {
 pub struct Token {
     pub name: String,
     pub sha256: [u8; 32],
+    /// What it is good for; at least one.
+    pub scopes: Vec<Scope>,
+}
+
+/// What a token may be good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Submitting messages.
+    Send,
+    /// Looking at everything.
+    Read,
+    /// Changing what waits, is suppressed and is remembered.
+    Operate,
+}
+
+impl Scope {
+    pub const ALL: [Scope; 3] = [Scope::Send, Scope::Read, Scope::Operate];
+
+    /// As it is written in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scope::Send => "send",
+            Scope::Read => "read",
+            Scope::Operate => "operate",
+        }
+    }
 }
 
 /// One `[[webhook]]`: a receiver of events.

@@ -21,9 +21,9 @@ mod suppression;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -31,7 +31,6 @@ use axum::middleware;
 use axum::routing::{delete, get, post};
 use baton_hooks::{BoxFuture, Plugins};
 use baton_smtp::{Envelope, Reply};
-use baton_spool::MessageId;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +38,8 @@ use crate::clock::Timestamp;
 use crate::config;
 use crate::event::Bus;
 use crate::event::metrics::Load;
+use crate::inbound::accept::Taken;
+use crate::receipt::Receipt;
 use crate::services::kv::Kv;
 use crate::store::Store;
 
@@ -60,6 +61,8 @@ pub struct Parts {
     /// Bytes of key-value by plugin, where the configuration says other than the default.
     pub kv_quotas: HashMap<String, u64>,
     pub submit: Submit,
+    /// Names of submissions that are being taken.
+    pub under_way: Mutex<HashSet<[u8; 32]>>,
     /// What waits and is under way.
     pub load: Box<dyn Fn() -> Load + Send + Sync>,
     /// Why no mail can be taken right now, if so.
@@ -70,8 +73,7 @@ pub struct Parts {
 
 /// Takes a message through the plugins into the spool, as SMTP does; done when it is durable. The error is the reply that
 /// SMTP would give.
-pub type Submit =
-    Arc<dyn Fn(Submission) -> BoxFuture<'static, Result<Submitted, Reply>> + Send + Sync>;
+pub type Submit = Arc<dyn Fn(Submission) -> BoxFuture<'static, Result<Taken, Reply>> + Send + Sync>;
 
 /// A message that came over HTTP.
 #[derive(Debug, Clone)]
@@ -83,17 +85,11 @@ pub struct Submission {
     pub envelope: Envelope,
     /// With CRLF line ends, and without bare CR, LF or NUL.
     pub message: Bytes,
-}
-
-/// What became of a submission.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Submitted {
-    /// As the history knows it.
-    pub id: MessageId,
-    /// In the spool: one, or several where recipients got copies of their own; none if a plugin said to drop it.
-    pub ids: Vec<MessageId>,
-    /// Why it waits for an operator, if it does.
-    pub held: Option<String>,
+    pub tags: Vec<(String, String)>,
+    /// No attempt before this time.
+    pub not_before: Option<Timestamp>,
+    /// By what name it can be asked for again.
+    pub receipt: Option<Receipt>,
 }
 
 /// What the handlers share.

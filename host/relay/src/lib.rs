@@ -22,6 +22,7 @@ pub mod net;
 pub mod notification;
 pub mod outbound;
 pub mod queue;
+pub mod receipt;
 pub mod return_path;
 pub mod services;
 pub mod signing;

@@ -2,8 +2,11 @@
 //! version, and what cannot be read is as if it were not there.
 
 use baton_smtp::{EnhancedStatus, Reply};
+use baton_spool::Message;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
 
 const VERSION: u8 = 1;
 
@@ -18,6 +21,8 @@ pub struct Meta {
     pub submitted: bool,
     /// The relay wrote it.
     pub own: bool,
+    /// Its sender asked for no attempt before this time, in milliseconds since 1970; 0 where none was asked for.
+    pub not_before_ms: u64,
 }
 
 impl Meta {
@@ -28,21 +33,32 @@ impl Meta {
         }
         let flags =
             u8::from(self.needs_utf8) | u8::from(self.submitted) << 1 | u8::from(self.own) << 2;
-        Bytes::copy_from_slice(&[VERSION, flags, self.hops])
+        let mut bytes = vec![VERSION, flags, self.hops];
+        if self.not_before_ms != 0 {
+            bytes.extend_from_slice(&self.not_before_ms.to_le_bytes());
+        }
+        bytes.into()
     }
 
     /// From the spool.
     pub fn decode(bytes: &[u8]) -> Meta {
         match *bytes {
-            [VERSION, flags, hops, ..] => Meta {
+            [VERSION, flags, hops, ref rest @ ..] => Meta {
                 needs_utf8: flags & 1 != 0,
                 hops,
                 submitted: flags & 2 != 0,
                 own: flags & 4 != 0,
+                not_before_ms: rest.first_chunk().map_or(0, |at| u64::from_le_bytes(*at)),
             },
             _ => Meta::default(),
         }
     }
+}
+
+/// When the time of a message begins: when it was received, or when its sender wants it sent.
+pub fn begins(message: &Message) -> Timestamp {
+    let not_before = Meta::decode(&message.meta).not_before_ms;
+    Timestamp::from_millis(message.received_ms.max(not_before))
 }
 
 /// Beside a recipient.
@@ -117,8 +133,14 @@ mod tests {
             hops: 2,
             submitted: true,
             own: true,
+            not_before_ms: 0,
         };
         assert_eq!(Meta::decode(&meta.encode()), meta);
+        let later = Meta {
+            not_before_ms: 1_763_806_200_123,
+            ..meta
+        };
+        assert_eq!(Meta::decode(&later.encode()), later);
         let notes = Notes {
             warned: true,
             avoid: Some("a".into()),

@@ -24,7 +24,7 @@ use crate::clock;
 use crate::config::IpFamilies;
 use crate::dns::{self, Resolver};
 use crate::event::{self, Bus, Event, Source};
-use crate::inbound::{self, submit};
+use crate::inbound::{self, accept::Wishes, submit};
 use crate::limits;
 use crate::meta::Meta;
 use crate::queue::rests::Rests;
@@ -96,6 +96,8 @@ impl RelayServices {
             account: None,
             peer: None,
             hops,
+            tags: Vec::new(),
+            wishes: Wishes::default(),
         };
         match submit::submit(&shared, submission).await {
             Ok(taken) => Ok(taken.id.to_string()),

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use baton_message::recipe;
 use baton_spool::{
-    Answer, Entry, IdSource, Limits, Message, MessageId, NewMessage, OpenReport, Operation,
-    Outcome, Refusal, Settle, Snapshot, Spool,
+    Answer, Entry, EntryState, IdSource, KvWrite, Limits, Message, MessageId, NewMessage,
+    OpenReport, Operation, Outcome, Refusal, Settle, Snapshot, Spool,
 };
 use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
@@ -228,27 +228,36 @@ impl Store {
         messages: Vec<NewMessage>,
         further: Vec<Operation>,
     ) -> Result<(), StoreError> {
-        self.accept_and_tell(messages, further, None).await
+        self.accept_and_tell(messages, further, None, Vec::new())
+            .await
     }
 
     /// Makes the messages of one transaction durable, all or none, and hands what is due to the queue. When this
-    /// returns Ok the client may be told 250. `events` tell of it, and are kept only with it.
+    /// returns Ok the client may be told 250. `events` tell of it, and are kept only with it, as `writes` are.
     pub async fn accept_and_tell(
         &self,
         messages: Vec<NewMessage>,
         further: Vec<Operation>,
         events: Option<Operation>,
+        writes: Vec<KvWrite>,
     ) -> Result<(), StoreError> {
         let bytes = messages.iter().map(|m| m.body_bytes() as usize).sum();
+        let later = later(&messages);
         let fresh: Vec<Fresh> = messages.iter().filter_map(|m| self.fresh(m)).collect();
         let mut operations = further;
         let decides = operations.len();
         operations.push(Operation::Accept(messages));
         operations.extend(events);
+        if !writes.is_empty() {
+            operations.push(Operation::KvWith(writes));
+        }
         let answers = self.commit_sized(operations, bytes, false).await?;
         // Only the message itself decides: what rides along is for people to read.
         if let Some(Err(refusal)) = answers.into_iter().nth(decides) {
             return Err(refused(refusal));
+        }
+        if let Some(due_ms) = later {
+            self.shared.missed.expect(due_ms);
         }
         self.hand_over(fresh);
         Ok(())
@@ -417,9 +426,7 @@ impl Store {
         let now = clock::now().as_millis();
         let entries: Vec<Entry> = (0..)
             .zip(&new.recipients)
-            .filter(
-                |(_, entry)| matches!(entry.state, baton_spool::EntryState::Due(at) if at <= now),
-            )
+            .filter(|(_, entry)| matches!(entry.state, EntryState::Due(at) if at <= now))
             .map(|(number, entry)| Entry {
                 id: baton_spool::EntryId::new(new.id, number),
                 recipient: entry.recipient.clone(),
@@ -480,4 +487,15 @@ fn refused(refusal: Refusal) -> StoreError {
         Refusal::Full => StoreError::Full(Refusal::Full.to_string()),
         other => StoreError::Refused(other),
     }
+}
+
+/// When the first of these is due that is not due yet.
+fn later(messages: &[NewMessage]) -> Option<u64> {
+    let now = clock::now().as_millis();
+    let entries = messages.iter().flat_map(|message| &message.recipients);
+    let due = entries.filter_map(|entry| match entry.state {
+        EntryState::Due(at) if at > now => Some(at),
+        _ => None,
+    });
+    due.min()
 }

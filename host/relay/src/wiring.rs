@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -199,6 +199,7 @@ pub(crate) async fn start(mut config: Config) -> Result<Relay, StartError> {
         kv: kv.clone(),
         kv_quotas: kv_quotas(&config),
         submit: submit(inbound.clone()),
+        under_way: Mutex::default(),
         load: load(store.clone(), queue.clone()),
         trouble: trouble(store.clone()),
         stop: end.clone(),
@@ -272,14 +273,14 @@ fn submit(inbound: Arc<inbound::Shared>) -> http::Submit {
                 account: submission.account,
                 peer: Some(submission.peer.ip()),
                 hops: 0,
+                tags: submission.tags,
+                wishes: inbound::accept::Wishes {
+                    not_before: submission.not_before,
+                    receipt: submission.receipt,
+                },
             };
             let taken = inbound::submit::submit(&inbound, submission).await;
-            let taken = taken.map_err(|refusal| refusal.reply)?;
-            Ok(http::Submitted {
-                id: taken.id,
-                ids: taken.ids,
-                held: taken.held,
-            })
+            taken.map_err(|refusal| refusal.reply)
         })
     })
 }

@@ -114,7 +114,7 @@ impl Batch<'_, '_> {
             Operation::InboxPut(message) => self.inbox_put(message),
             Operation::InboxDelete(message) => self.inbox_delete(*message),
             Operation::InboxClear => self.inbox_clear(),
-            Operation::Kv(writes) => self.kv(writes),
+            Operation::Kv(writes) | Operation::KvWith(writes) => self.kv(writes),
             Operation::SuppressionPut(row) => self.suppression_put(row),
             Operation::SuppressionRemove { account, address } => {
                 self.suppression_remove(account.as_deref(), address)

@@ -80,6 +80,8 @@ pub enum Operation {
     InboxClear,
     /// Writes of a plugin, in order, all or none.
     Kv(Vec<KvWrite>),
+    /// The same of the operation before it: not made if that is refused.
+    KvWith(Vec<KvWrite>),
     /// Do not send to this address.
     SuppressionPut(Suppression),
     /// Send to it again.

@@ -183,10 +183,14 @@ impl Spool {
             scratch: std::mem::take(scratch),
         };
         let mut answers: Vec<Answer> = Vec::with_capacity(operations.len());
+        // Of the last operation that goes with no other.
+        let mut is_refused = false;
         for operation in operations {
-            let follows_refusal = matches!(operation, Operation::Events { if_done: true, .. })
-                && answers.last().is_some_and(Result::is_err);
-            if follows_refusal {
+            let follows = matches!(
+                operation,
+                Operation::Events { if_done: true, .. } | Operation::KvWith(_)
+            );
+            if follows && is_refused {
                 answers.push(Ok(Done::Changed(0)));
                 continue;
             }
@@ -197,6 +201,9 @@ impl Spool {
             };
             if let (Operation::Accept(messages), Ok(_)) = (operation, &answer) {
                 accepted.extend(messages.iter().map(|message| message.id));
+            }
+            if !follows {
+                is_refused = answer.is_err();
             }
             answers.push(answer);
         }

@@ -3,6 +3,7 @@
 mod support;
 
 use baton_spool::*;
+use bytes::Bytes;
 use support::*;
 
 #[test]
@@ -195,6 +196,36 @@ fn a_removed_message_leaves_nothing_but_its_history() {
         one(&spool, Operation::Remove { target, at_ms: NOW }),
         Err(Refusal::NoMessage(id(1)))
     );
+}
+
+#[test]
+fn writes_that_go_with_a_message_are_there_with_it_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, _) = open(dir.path());
+    let row = |key: &'static str| {
+        Operation::KvWith(vec![KvWrite {
+            namespace: "space".into(),
+            key: Bytes::from_static(key.as_bytes()),
+            value: Some(Bytes::from_static(b"value")),
+            expires_ms: None,
+        }])
+    };
+    let tells = Operation::Events {
+        rows: Vec::new(),
+        if_done: true,
+    };
+    let operations = [
+        accept(1, 1, 10),
+        tells.clone(),
+        row("kept"),
+        accept(1, 1, 10),
+        tells,
+        row("refused"),
+    ];
+    spool.commit(&operations, Durability::Durable).unwrap();
+    let now = spool.snapshot().unwrap();
+    assert!(now.kv_get("space", b"kept", NOW).unwrap().is_some());
+    assert_eq!(now.kv_get("space", b"refused", NOW).unwrap(), None);
 }
 
 #[test]

@@ -39,6 +39,23 @@ fn a_file_dropped_in_serves_and_one_taken_out_does_not() {
 }
 
 #[test]
+fn a_folder_may_be_named_from_where_the_relay_stands() {
+    let mut relative = std::path::PathBuf::new();
+    let site = Site::new(&[], |settings| {
+        let dir = settings.dir.as_mut().unwrap();
+        let depth = std::env::current_dir().unwrap().components().count() - 1;
+        relative.extend(std::iter::repeat_n("..", depth));
+        relative.push(dir.strip_prefix("/").unwrap());
+        dir.clone_from(&relative);
+    });
+    fs::write(site.dir.join("mine.wasm"), guest("brief")).unwrap();
+    site.until("it serves", |s| digest_of(s, "mine").is_some());
+    // By one name, however it was heard of: under two it would be loaded twice.
+    let info = site.plugins.list().remove(0);
+    assert_eq!(info.source, Source::File(relative.join("mine.wasm")));
+}
+
+#[test]
 fn a_file_of_a_bundled_plugins_name_takes_its_place_until_it_is_removed() {
     let site = Site::new(&[("p", "brief")], |_| {});
     let bundled = digest_of(&site, "p").unwrap();

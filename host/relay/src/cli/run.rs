@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::plugin::watch::Watch;
 use super::{Failure, print};
 use crate::Relay;
-use crate::config::{Config, Mode, Token};
+use crate::config::{Config, Mode, Scope, Token};
 use crate::event::{Event, log};
 
 #[derive(Debug, clap::Args)]
@@ -60,6 +60,7 @@ impl Dev {
             config.http.tokens.push(Token {
                 name: "dev".into(),
                 sha256,
+                scopes: Scope::ALL.to_vec(),
             });
         }
         run(config, token.as_deref(), None)

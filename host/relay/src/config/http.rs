@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::raw::{Located, Section};
 use super::read::{Names, values};
-use super::{Http, Token, is_loopback, network};
+use super::{Http, Scope, Token, is_loopback, network};
 
 pub(super) fn http(section: &Section<'_, '_>) -> Http {
     let admin = section.address("admin");
@@ -84,11 +84,20 @@ fn tokens(sections: Vec<Section<'_, '_>>) -> Vec<Token> {
             let hint = Some("`baton hash-password --token` makes a token and its hash");
             section.wrong(section.span(), "sha256", "the token has no hash", hint);
         }
+        let scopes = values(section.list("scopes", |text| {
+            let mut all = Scope::ALL.into_iter();
+            all.find(|scope| scope.name() == text)
+                .ok_or_else(|| format!("{text:?} is none of \"send\", \"read\" and \"operate\""))
+        }));
         section.finish();
         if let (Some(name), Some(hash)) = (name, hash) {
             tokens.push(Token {
                 name,
                 sha256: hash.value,
+                scopes: match scopes.is_empty() {
+                    true => Scope::ALL.to_vec(),
+                    false => scopes,
+                },
             });
         }
     }

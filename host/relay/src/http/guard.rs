@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::Parts;
 use super::problem::Problem;
-use crate::config::Token;
+use crate::config::{Scope, Token};
 use crate::event::Event;
 
 /// Name of the token that was shown; absent where none is asked for.
@@ -29,7 +29,12 @@ pub async fn admin(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match admit(&parts, request.method(), request.headers()) {
+    match admit(
+        &parts,
+        request.method(),
+        request.uri().path(),
+        request.headers(),
+    ) {
         Ok(account) => {
             request.extensions_mut().insert(account);
             next.run(request).await
@@ -49,14 +54,20 @@ pub async fn admin(
 fn admit(
     parts: &Parts,
     method: &Method,
+    path: &str,
     headers: &HeaderMap,
 ) -> Result<Account, (StatusCode, &'static str)> {
     let shown = headers.get(header::AUTHORIZATION).and_then(bearer);
     let account = match shown {
-        Some(token) => Some(
-            known(&parts.config.tokens, token)
-                .ok_or((StatusCode::UNAUTHORIZED, "The token is not known."))?,
-        ),
+        Some(token) => {
+            let token = known(&parts.config.tokens, token)
+                .ok_or((StatusCode::UNAUTHORIZED, "The token is not known."))?;
+            if !token.scopes.contains(&needed(method, path)) {
+                let reason = "The token is not good for that; see scopes in the configuration.";
+                return Err((StatusCode::FORBIDDEN, reason));
+            }
+            Some(token.name.clone())
+        }
         None if parts.config.open => None,
         None => return Err((StatusCode::UNAUTHORIZED, "A bearer token is needed.")),
     };
@@ -81,7 +92,16 @@ fn bearer(value: &HeaderValue) -> Option<&str> {
         .then_some(token.trim())
 }
 
-fn known(tokens: &[Token], shown: &str) -> Option<String> {
+/// What a token has to be good for.
+fn needed(method: &Method, path: &str) -> Scope {
+    match *method {
+        Method::GET | Method::HEAD => Scope::Read,
+        Method::POST if path == "/api/v1/messages" => Scope::Send,
+        _ => Scope::Operate,
+    }
+}
+
+fn known<'t>(tokens: &'t [Token], shown: &str) -> Option<&'t Token> {
     let hash: [u8; 32] = Sha256::digest(shown.as_bytes()).into();
     // Hashes are compared, and in constant time: the clock tells nothing about a token.
     let same = |token: &Token| {
@@ -92,10 +112,7 @@ fn known(tokens: &[Token], shown: &str) -> Option<String> {
             .fold(0, |difference, (a, b)| difference | (a ^ b))
             == 0
     };
-    tokens
-        .iter()
-        .find(|token| same(token))
-        .map(|token| token.name.clone())
+    tokens.iter().find(|token| same(token))
 }
 
 fn host(headers: &HeaderMap) -> &str {
@@ -228,16 +245,31 @@ mod tests {
     }
 
     #[test]
+    fn looking_sending_and_changing_are_told_apart() {
+        let send = "/api/v1/messages";
+        assert_eq!(needed(&Method::POST, send), Scope::Send);
+        assert_eq!(needed(&Method::GET, send), Scope::Read);
+        assert_eq!(needed(&Method::GET, "/metrics"), Scope::Read);
+        for path in [
+            "/api/v1/suppression",
+            "/api/v1/messages/",
+            "/api/v1/queue/1/retry",
+        ] {
+            assert_eq!(needed(&Method::POST, path), Scope::Operate, "{path}");
+        }
+        assert_eq!(needed(&Method::DELETE, "/api/v1/inbox"), Scope::Operate);
+    }
+
+    #[test]
     fn a_token_is_known_by_its_hash() {
         let token = Token {
             name: "ops".into(),
             sha256: Sha256::digest(b"secret").into(),
+            scopes: vec![Scope::Read],
         };
-        assert_eq!(
-            known(std::slice::from_ref(&token), "secret").as_deref(),
-            Some("ops")
-        );
-        assert_eq!(known(&[token], "Secret"), None);
+        let tokens = [token];
+        assert_eq!(known(&tokens, "secret").unwrap().name, "ops");
+        assert!(known(&tokens, "Secret").is_none());
         assert_eq!(
             bearer(&HeaderValue::from_static("bearer  secret")),
             Some("secret")

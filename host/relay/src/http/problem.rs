@@ -38,6 +38,16 @@ impl Problem {
         }
     }
 
+    pub fn status(&self) -> StatusCode {
+        self.code
+    }
+
+    /// Of one thing among several.
+    pub fn of(mut self, what: &str) -> Problem {
+        self.detail = format!("{what}: {}", self.detail).into();
+        self
+    }
+
     /// With what SMTP would have answered.
     pub fn with_reply(mut self, reply: String) -> Problem {
         self.reply = Some(reply);

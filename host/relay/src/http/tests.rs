@@ -6,7 +6,9 @@ use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use baton_hooks::{Bundled, Settings};
 use baton_smtp::{Mailbox, Recipient, ReversePath};
-use baton_spool::{EntryState, InboxMessage, Limits, NewEntry, NewMessage, Operation, Origin};
+use baton_spool::{
+    EntryState, InboxMessage, Limits, MessageId, NewEntry, NewMessage, Operation, Origin,
+};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -14,7 +16,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::clock;
-use crate::config::{Config, Token};
+use crate::config::{Config, Scope, Token};
 use crate::event::trace::{HookCall, Step};
 use crate::{bundled, cli, history};
 
@@ -66,6 +68,7 @@ async fn house_with(change: impl FnOnce(&mut config::Http)) -> House {
         kv: Arc::new(Kv::new(store.clone())),
         kv_quotas: HashMap::new(),
         submit: taker(submitted.clone()),
+        under_way: Mutex::default(),
         load: Box::new(Load::default),
         trouble: Box::new(|| None),
         stop: stop.clone(),
@@ -97,7 +100,7 @@ fn taker(list: Arc<Mutex<Vec<Submission>>>) -> Submit {
             match recipient.as_str() {
                 "no@example.net" => Err(Reply::new(550, None, "No thanks")),
                 "full@example.net" => Err(Reply::new(452, None, "Full")),
-                _ => Ok(Submitted {
+                _ => Ok(Taken {
                     id: MessageId::MIN,
                     ids: vec![MessageId::MIN],
                     held: None,
@@ -448,6 +451,7 @@ async fn without_its_token_a_closed_listener_shows_nothing_but_the_empty_page() 
         http.tokens = vec![Token {
             name: "ops".into(),
             sha256,
+            scopes: vec![Scope::Read],
         }];
     })
     .await;
@@ -472,6 +476,13 @@ async fn without_its_token_a_closed_listener_shows_nothing_but_the_empty_page() 
         .send(with("secret").body(Body::empty()).unwrap())
         .await;
     assert_eq!(good.status(), StatusCode::OK);
+    // It may look and neither send nor change.
+    for (method, path) in [("POST", "/api/v1/messages"), ("DELETE", "/api/v1/inbox")] {
+        let request = house.request(method, path);
+        let request = request.header("authorization", "Bearer secret");
+        let answer = house.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{method} {path}");
+    }
     let bad = house
         .send(with("Secret").body(Body::empty()).unwrap())
         .await;

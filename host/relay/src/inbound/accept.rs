@@ -14,7 +14,9 @@ use baton_message::received::Received;
 use baton_message::report::Action;
 use baton_message::{EditSet, Message};
 use baton_smtp::{EnhancedStatus, Envelope, Mailbox, Recipient, Reply};
-use baton_spool::{EntryState, MessageId, NewEntry, NewMessage, Origin, PluginVersion};
+use baton_spool::{
+    EntryState, KvWrite, MessageId, NewEntry, NewMessage, Operation, Origin, PluginVersion,
+};
 use bytes::Bytes;
 
 use self::copies::{Copy, CopyRecipient};
@@ -29,6 +31,7 @@ use crate::event::{Event, Source};
 use crate::history;
 use crate::meta::{Meta, Notes};
 use crate::notification::{self, About, Told};
+use crate::receipt::Receipt;
 
 /// A message that has arrived, with all that is known of it.
 pub struct Arrival {
@@ -54,8 +57,18 @@ pub struct Arrival {
     pub expanded: Vec<Recipient>,
     /// What recipients became and a later plugin refused: they fail at once, and the sender is told.
     pub refused: Vec<(Recipient, Reply)>,
+    pub wishes: Wishes,
     /// The end of data.
     pub began: Instant,
+}
+
+/// What only a submission over HTTP can ask for.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// No attempt before this time.
+    pub not_before: Option<Timestamp>,
+    /// Written with the message, so that the submission can be asked for again.
+    pub receipt: Option<Receipt>,
 }
 
 /// A message that was taken.
@@ -197,8 +210,19 @@ async fn keep(
     messages.extend(expansion);
     let mut accepted = tell::accepted(&arrival, bytes, subject, held.clone(), &plugins);
     let rows = shared.bus.rows([&accepted], None);
-    let done = shared.store.accept_and_tell(messages, Vec::new(), rows);
+    let taken = Taken { id, ids, held };
+    let receipt = arrival.wishes.receipt.as_ref();
+    let writes: Vec<KvWrite> = receipt
+        .map(|receipt| receipt.row(&taken, received))
+        .into_iter()
+        .collect();
+    let done = shared
+        .store
+        .accept_and_tell(messages, Vec::new(), rows, writes);
     if let Err(error) = done.await {
+        if let Some(receipt) = receipt {
+            take_back(shared, receipt).await;
+        }
         let refusal = Refusal::of_store(&error);
         tell::calls(shared, &arrival, calls);
         return Err(refusal);
@@ -208,7 +232,15 @@ async fn keep(
         *took = arrival.began.elapsed();
     }
     shared.bus.emit_committed(accepted);
-    Ok(Taken { id, ids, held })
+    Ok(taken)
+}
+
+/// A commit that failed may have reached the disk nevertheless: its message is taken back with the next one, and so is what
+/// was written with it.
+async fn take_back(shared: &Shared, receipt: &Receipt) {
+    let operation = Operation::Kv(vec![receipt.removal()]);
+    // If that fails too, the relay is asked again with a receipt whose message is gone: the operator sees why in the log.
+    let _ = shared.store.commit(vec![operation]).await;
 }
 
 /// What the sender is told of recipients that became several.
@@ -293,9 +325,10 @@ fn new_message(
     let body = copy.draft.render(&fields).segments().to_vec();
     let is_ascii = copy.draft.message().header_section().is_ascii();
     let needs_utf8 = arrival.envelope.smtputf8() && !is_ascii;
+    let not_before = arrival.wishes.not_before.filter(|at| *at > received);
     let due = match &copy.held {
         Some(why) => EntryState::Held(why.clone()),
-        None => EntryState::Due(received.as_millis()),
+        None => EntryState::Due(not_before.unwrap_or(received).as_millis()),
     };
     NewMessage {
         id,
@@ -332,6 +365,7 @@ fn new_message(
             hops: arrival.hops,
             submitted: arrival.is_submission,
             own: false,
+            not_before_ms: not_before.map_or(0, Timestamp::as_millis),
         }
         .encode(),
         body,

@@ -462,6 +462,7 @@ impl Judge {
             discarded_by,
             expanded,
             refused,
+            wishes: accept::Wishes::default(),
             began,
         };
         if self.door.config.authenticate && !arrival.is_submission {

@@ -212,7 +212,9 @@ async fn commit(arrived: &Arrived<'_>, effects: Effects) -> Result<(), Refusal> 
             false => store.commit(operations).await.map(|_| ()),
         }
     } else {
-        store.accept_and_tell(messages, operations, rows).await
+        store
+            .accept_and_tell(messages, operations, rows, Vec::new())
+            .await
     };
     done.map_err(|error| Refusal::of_store(&error))?;
     for event in events {

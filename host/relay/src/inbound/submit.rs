@@ -11,7 +11,7 @@ use baton_spool::Origin;
 use bytes::Bytes;
 
 use super::Shared;
-use super::accept::{self, Arrival, Taken};
+use super::accept::{self, Arrival, Taken, Wishes};
 use super::alias;
 use super::refusal::Refusal;
 use crate::event::{Event, Source, Stage};
@@ -32,6 +32,9 @@ pub struct Submission {
     pub peer: Option<IpAddr>,
     /// See [`Arrival::hops`].
     pub hops: u8,
+    /// What the message is tagged with before any plugin sees it.
+    pub tags: Vec<(String, String)>,
+    pub wishes: Wishes,
 }
 
 /// Takes a message. What one recipient is refused for, all are.
@@ -47,6 +50,8 @@ pub async fn submit(shared: &Shared, submission: Submission) -> Result<Taken, Re
     };
     let whole = Sitting::session(shared.plugins.generation(), Arc::new(facts));
     let mut sitting = whole.transaction();
+    let tags = submission.tags.into_iter();
+    sitting.set_tags(tags.map(|(k, v)| (k.into(), v.into())).collect());
     let mut records = Vec::new();
     let envelope = Envelope {
         sender: submission.sender,
@@ -100,6 +105,7 @@ pub async fn submit(shared: &Shared, submission: Submission) -> Result<Taken, Re
         discarded_by,
         expanded,
         refused,
+        wishes: submission.wishes,
         began,
     };
     accept::take(shared, &mut sitting, arrival).await

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::Queue;
 use crate::clock::Timestamp;
+use crate::meta;
 use crate::notification::{self, About, Told};
 
 /// The notification. The error is a sentence.
@@ -28,7 +29,7 @@ pub(super) fn make(
         parameters: &message.parameters,
         received,
         plugins: &message.plugins,
-        until: Some(received.plus(queue.shared.policy.lifetime)),
+        until: Some(meta::begins(message).plus(queue.shared.policy.lifetime)),
         original: joined(body),
     };
     notification::make(about, action, told, now)

@@ -28,7 +28,7 @@ use super::{JobEntry, Parcel, Queue};
 use crate::clock::{self, Timestamp};
 use crate::event::Event;
 use crate::limits;
-use crate::meta::Notes;
+use crate::meta::{self, Notes};
 use crate::notification::Told;
 use crate::outbound::{Reported, simulate};
 use crate::store::Body;
@@ -513,7 +513,7 @@ pub(super) async fn put_off(queue: &Queue, key: &Arc<SiteKey>, parcel: Parcel, w
         reply: RemoteReply::failure(EnhancedStatus::new(4, 4, 1), text),
     };
     let now = clock::now();
-    let age = now.since(Timestamp::from_millis(parcel.message.received_ms));
+    let age = now.since(meta::begins(&parcel.message));
     if age >= queue.shared.policy.lifetime {
         let count = parcel.entries.len();
         let id = parcel.message.id;

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::Mode;
 use crate::event::Event;
 use crate::limits;
-use crate::meta::Notes;
+use crate::meta::{self, Notes};
 use crate::outbound::{Reported, simulate};
 use crate::store::StoreError;
 
@@ -150,7 +150,7 @@ pub(super) fn attempt_of(message: &Message, entry: &Entry) -> Attempt {
         host: None,
         egress: None,
         number: entry.attempts + 1,
-        age: now.since(clock::Timestamp::from_millis(message.received_ms)),
+        age: now.since(meta::begins(message)),
     }
 }
 

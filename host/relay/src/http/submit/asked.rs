@@ -5,6 +5,7 @@ mod tests;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use baton_message::Message;
@@ -13,14 +14,26 @@ use baton_message::lines::to_crlf;
 use baton_smtp::{Envelope, Mailbox, Parameter, Recipient, ReversePath};
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::super::problem::Problem;
+use super::template::{Kind, Templates};
+use crate::clock::Timestamp;
 
-/// Addresses of one request.
+/// Addresses of one message.
 const ADDRESSES_MAX: usize = 1000;
+/// Messages of one request.
+const LETTERS_MAX: usize = 1000;
+/// How far ahead a message may be asked for.
+const SEND_AT_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// Filling in all messages of a request.
+const FILLING_TIME_MAX: Duration = Duration::from_secs(10);
+const TAGS_MAX: usize = 32;
+const TAG_KEY_BYTES_MAX: usize = 64;
+const TAG_VALUE_BYTES_MAX: usize = 1024;
 
 /// What a request says: either a finished message, or the parts of a new one.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
     /// The message, as text with line ends of any kind, or in base64.
@@ -50,9 +63,51 @@ pub struct Asked {
     headers: Headers,
     #[serde(default)]
     attachments: Vec<AskedAttachment>,
+    /// Facts that travel with the message, to plugins and events.
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    /// The same for the sender's own use: tags whose names begin with "metadata.".
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+    /// No attempt before this time.
+    send_at: Option<SendAt>,
+    /// Values for the places in subject, text, HTML and further fields: with it, or with `messages`, these are templates.
+    substitutions: Option<Map<String, Value>>,
+    /// A message each, with recipients and values of its own; what is not said here is that of the request.
+    #[serde(default)]
+    messages: Vec<AskedMessage>,
 }
 
+/// One of several messages of a request.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedMessage {
+    #[serde(default)]
+    to: OneOrMany,
+    #[serde(default)]
+    cc: OneOrMany,
+    #[serde(default)]
+    bcc: OneOrMany,
+    #[serde(default)]
+    substitutions: Map<String, Value>,
+    #[serde(default)]
+    headers: Headers,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+    send_at: Option<SendAt>,
+}
+
+/// RFC 3339, or seconds since 1970.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum SendAt {
+    Text(String),
+    Seconds(u64),
+}
+
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AskedEnvelope {
     /// Empty or absent for the null sender.
@@ -72,7 +127,7 @@ struct AskedAttachment {
 }
 
 /// "a" or ["a", "b"].
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
     #[default]
@@ -96,6 +151,29 @@ impl Default for Headers {
 }
 
 impl Headers {
+    /// These, and those of one message after them, which take the place of those of the same name.
+    fn with(&self, own: Option<&Headers>) -> Headers {
+        let own = own.map(Headers::pairs).unwrap_or_default();
+        let is_own = |name: &str| {
+            own.iter()
+                .any(|(known, _)| known.eq_ignore_ascii_case(name))
+        };
+        let mut all = self.pairs();
+        all.retain(|(name, _)| !is_own(name));
+        all.extend(&own);
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Headers::Pairs(all.into_iter().map(owned).collect())
+    }
+
+    fn fill(&mut self, templates: &Templates, values: &minijinja::Value) -> Result<(), String> {
+        if let Headers::Pairs(pairs) = self {
+            for (name, value) in pairs {
+                *value = templates.fill(name, value, Kind::Plain, values)?;
+            }
+        }
+        Ok(())
+    }
+
     fn pairs(&self) -> Vec<(&str, &str)> {
         match self {
             Headers::Pairs(pairs) => pairs
@@ -117,6 +195,165 @@ impl OneOrMany {
     }
 }
 
+/// The messages that a request asks for.
+pub struct Letters {
+    asked: Asked,
+    templates: Templates,
+}
+
+/// One of them, with all but what clock and chance contribute.
+pub struct Letter {
+    asked: Asked,
+    pub tags: Vec<(String, String)>,
+    /// In milliseconds since 1970.
+    pub send_at_ms: Option<u64>,
+}
+
+impl Asked {
+    fn is_raw(&self) -> bool {
+        self.raw.is_some() || self.raw_base64.is_some()
+    }
+}
+
+impl Letters {
+    /// The error is the first mistake in any of them: then none is sent.
+    pub fn new(asked: Asked, now: Timestamp) -> Result<Letters, Problem> {
+        if asked.messages.len() > LETTERS_MAX {
+            let problem = format!("At most {LETTERS_MAX} messages.");
+            return Err(Problem::bad_request(problem));
+        }
+        let is_list = !asked.messages.is_empty();
+        let own = [&asked.to, &asked.cc, &asked.bcc, &asked.recipients];
+        if is_list && (own.iter().any(|list| !list.texts().is_empty()) || asked.envelope.is_some())
+        {
+            let problem = "With messages, each of them has recipients of its own.";
+            return Err(Problem::bad_request(problem));
+        }
+        let letters = Letters {
+            asked,
+            templates: Templates::new(),
+        };
+        let began = Instant::now();
+        for number in 0..letters.count() {
+            if began.elapsed() > FILLING_TIME_MAX {
+                return Err(Problem::bad_request("The templates take too long."));
+            }
+            let letter = letters.letter(number, now);
+            if is_list {
+                letter
+                    .and_then(|letter| envelope(&letter.asked, None))
+                    .map_err(|problem| problem.of(&format!("messages[{number}]")))?;
+            } else {
+                letter?;
+            }
+        }
+        Ok(letters)
+    }
+
+    pub fn is_list(&self) -> bool {
+        !self.asked.messages.is_empty()
+    }
+
+    pub fn count(&self) -> usize {
+        self.asked.messages.len().max(1)
+    }
+
+    /// That one, filled in.
+    pub fn letter(&self, number: usize, now: Timestamp) -> Result<Letter, Problem> {
+        let asked = &self.asked;
+        let own = asked.messages.get(number);
+        let mut filled = Asked {
+            raw: asked.raw.clone(),
+            raw_base64: asked.raw_base64.clone(),
+            envelope: asked.envelope.clone(),
+            sender: asked.sender.clone(),
+            recipients: asked.recipients.clone(),
+            from: asked.from.clone(),
+            to: own.map_or(&asked.to, |own| &own.to).clone(),
+            cc: own.map_or(&asked.cc, |own| &own.cc).clone(),
+            bcc: own.map_or(&asked.bcc, |own| &own.bcc).clone(),
+            reply_to: asked.reply_to.clone(),
+            subject: asked.subject.clone(),
+            text: asked.text.clone(),
+            html: asked.html.clone(),
+            headers: asked.headers.with(own.map(|own| &own.headers)),
+            ..Asked::default()
+        };
+        let is_template = own.is_some() || asked.substitutions.is_some();
+        if is_template && asked.is_raw() {
+            return Err(Problem::bad_request("A raw message is no template."));
+        }
+        if is_template {
+            let mut values = asked.substitutions.clone().unwrap_or_default();
+            values.extend(own.iter().flat_map(|own| own.substitutions.clone()));
+            let values = minijinja::Value::from(minijinja::value::Serde(values));
+            let fill = |key: &str, text: &mut Option<String>, kind: Kind| match text {
+                Some(place) => {
+                    *place = self.templates.fill(key, place, kind, &values)?;
+                    Ok(())
+                }
+                None => Ok::<(), String>(()),
+            };
+            let done = fill("subject", &mut filled.subject, Kind::Plain)
+                .and_then(|()| fill("text", &mut filled.text, Kind::Plain))
+                .and_then(|()| fill("html", &mut filled.html, Kind::Html))
+                .and_then(|()| filled.headers.fill(&self.templates, &values));
+            done.map_err(|text| Problem::bad_request(format!("The template: {text}.")))?;
+        }
+        let mut tags = asked.tags.clone();
+        let mut metadata = asked.metadata.clone();
+        tags.extend(own.iter().flat_map(|own| own.tags.clone()));
+        metadata.extend(own.iter().flat_map(|own| own.metadata.clone()));
+        let metadata = metadata.into_iter();
+        tags.extend(metadata.map(|(key, value)| (format!("metadata.{key}"), value)));
+        check_tags(&tags)?;
+        let send_at = own.and_then(|own| own.send_at.as_ref());
+        let send_at = send_at.or(asked.send_at.as_ref());
+        Ok(Letter {
+            asked: filled,
+            tags: tags.into_iter().collect(),
+            send_at_ms: send_at.map(|at| at.read(now)).transpose()?,
+        })
+    }
+
+    /// The envelope and the message of a letter, with CRLF line ends.
+    pub fn compose(&self, letter: &Letter, made: &Made) -> Result<(Envelope, Bytes), Problem> {
+        read(&letter.asked, &self.asked.attachments, made)
+    }
+}
+
+impl SendAt {
+    /// In milliseconds since 1970.
+    fn read(&self, now: Timestamp) -> Result<u64, Problem> {
+        let at = match self {
+            SendAt::Seconds(seconds) => Some(seconds.saturating_mul(1000)),
+            SendAt::Text(text) => Timestamp::parse_rfc3339(text).map(Timestamp::as_millis),
+        };
+        let at = at.ok_or(Problem::bad_request(
+            "send_at is a time of RFC 3339, such as 2026-01-31T08:00:00Z, or seconds since 1970.",
+        ))?;
+        if at > now.plus(SEND_AT_MAX).as_millis() {
+            let days = SEND_AT_MAX.as_secs() / 86_400;
+            let problem = format!("send_at is more than {days} days ahead.");
+            return Err(Problem::bad_request(problem));
+        }
+        Ok(at)
+    }
+}
+
+/// The limits that plugins have too.
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Problem> {
+    let of_size = |(key, value): (&String, &String)| {
+        !key.is_empty() && key.len() <= TAG_KEY_BYTES_MAX && value.len() <= TAG_VALUE_BYTES_MAX
+    };
+    if tags.len() <= TAGS_MAX && tags.iter().all(of_size) {
+        return Ok(());
+    }
+    Err(Problem::bad_request(format!(
+        "At most {TAGS_MAX} tags and metadata together, names of {TAG_KEY_BYTES_MAX} bytes and values of {TAG_VALUE_BYTES_MAX}."
+    )))
+}
+
 /// What the clock and chance contribute to a new message.
 pub struct Made {
     pub date: String,
@@ -125,7 +362,11 @@ pub struct Made {
 }
 
 /// The envelope and the message, with CRLF line ends.
-pub fn read(asked: &Asked, made: &Made) -> Result<(Envelope, Bytes), Problem> {
+fn read(
+    asked: &Asked,
+    attachments: &[AskedAttachment],
+    made: &Made,
+) -> Result<(Envelope, Bytes), Problem> {
     let raw = match (&asked.raw, &asked.raw_base64) {
         (Some(_), Some(_)) => {
             return Err(Problem::bad_request("There are both raw and raw_base64."));
@@ -136,7 +377,7 @@ pub fn read(asked: &Asked, made: &Made) -> Result<(Envelope, Bytes), Problem> {
     };
     let Some(raw) = raw else {
         let mut envelope = envelope(asked, None)?;
-        let message = compose(asked, made, needs_utf8(&envelope))?;
+        let message = compose(asked, attachments, made, needs_utf8(&envelope))?;
         add_parameters(&mut envelope, &message);
         return Ok((envelope, message));
     };
@@ -244,17 +485,21 @@ fn add_parameters(envelope: &mut Envelope, message: &[u8]) {
     }
 }
 
-fn compose(asked: &Asked, made: &Made, utf8: bool) -> Result<Bytes, Problem> {
+fn compose(
+    asked: &Asked,
+    attachments: &[AskedAttachment],
+    made: &Made,
+    utf8: bool,
+) -> Result<Bytes, Problem> {
     let from = asked
         .from
         .as_deref()
         .ok_or(Problem::bad_request("There is no from."))?;
     let mut contents = Vec::new();
-    for attachment in &asked.attachments {
+    for attachment in attachments {
         contents.push(base64(&attachment.content_base64, "attachments")?);
     }
-    let attachments: Vec<Attachment<'_>> = asked
-        .attachments
+    let attachments: Vec<Attachment<'_>> = attachments
         .iter()
         .zip(&contents)
         .map(|(attachment, content)| Attachment {

@@ -1,8 +1,9 @@
 //! What a message reports: in a plugin's words, or where none reads it, as the standards have it (RFC 3464, RFC 5965).
 
 use baton_hooks::{Hook, RemoteReply, Report, ReportKind, Sitting};
-use baton_message::EditSet;
 use baton_message::report::{self, Action, DeliveryReport, FeedbackReport, RecipientReport};
+use baton_message::{EditSet, Message};
+use baton_smtp::ReversePath;
 
 use super::{Arrived, Known, told};
 use crate::limits;
@@ -30,7 +31,8 @@ pub(super) async fn findings(arrived: &Arrived<'_>) -> Vec<Finding> {
         let id = arrived.arrival.id.to_string();
         let mut sitting = Sitting::new(generation);
         sitting.set_message_id(id.as_str().into());
-        sitting.set_draft(EditSet::new(arrived.message.clone(), false));
+        let message = with_return_path(&arrived.message, &arrived.arrival.envelope.sender);
+        sitting.set_draft(EditSet::new(message, false));
         let reports = sitting.on_report().await;
         let steps = told(arrived.shared, &mut sitting, Some(&id), arrived.now);
         // The one that found something is the one that was asked last.
@@ -62,6 +64,20 @@ pub(super) async fn findings(arrived: &Arrived<'_>) -> Vec<Finding> {
             plugin: None,
         })
         .collect()
+}
+
+/// The message as its last stop keeps it: the reverse-path in the first field, and none that somebody else wrote (RFC 5321
+/// section 4.4). Whether it is null tells a machine's news from a person's letter.
+fn with_return_path(message: &Message, sender: &ReversePath) -> Message {
+    let section = message.header_section();
+    let mut bytes = format!("Return-Path: {sender}\r\n").into_bytes();
+    for (field, raw) in section.fields().zip(section.field_bytes()) {
+        if !field.is("Return-Path") {
+            bytes.extend_from_slice(raw);
+        }
+    }
+    bytes.extend_from_slice(&message.bytes()[section.range().end..]);
+    Message::parse(bytes.into())
 }
 
 fn of_delivery(delivery: &DeliveryReport) -> Vec<Report> {
@@ -130,4 +146,25 @@ pub(super) fn of_token<'f>(
         }
     }
     chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reverse_path_of_the_envelope_is_on_top_and_no_other_is_there() {
+        let forged = "Subject: gone\r\nReturn-Path: <>\r\nreturn-path: <a@b.test>\r\n\r\nhello\r\n";
+        let message = Message::parse(forged.into());
+        let of = |sender: &str| {
+            let seen = with_return_path(&message, &sender.parse().unwrap());
+            String::from_utf8(seen.bytes().to_vec()).unwrap()
+        };
+        let rest = "Subject: gone\r\n\r\nhello\r\n";
+        assert_eq!(
+            of("ann@c.test"),
+            format!("Return-Path: <ann@c.test>\r\n{rest}")
+        );
+        assert_eq!(of("<>"), format!("Return-Path: <>\r\n{rest}"));
+    }
 }

@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::event::trace::{self, Step};
 use crate::history;
+use crate::meta;
 use crate::outbound::stage_name;
 use crate::queue::attempt::Tried;
 use crate::queue::plan::SiteKey;
@@ -151,7 +152,7 @@ fn outcome(
             host,
             reply,
             attempt,
-            age: now.since(Timestamp::from_millis(parcel.message.received_ms)),
+            age: now.since(meta::begins(&parcel.message)),
         },
         "deferred" => Event::Deferred {
             message,
